@@ -1,0 +1,41 @@
+import { WireError, type WireErrorKind } from '../lib/wire-error.ts';
+
+/** Why an object store refused, in terms a file system can act on. */
+export type StoreErrorKind = Extract<
+  WireErrorKind,
+  | 'not-found' // no such object or bucket
+  | 'precondition-failed' // the object changed since its ETag was read
+  | 'exists' // it should be new, and is there already
+  | 'access-denied' // by policy: never asked again
+  | 'credentials-expired' // the lease ended and could not be renewed
+  | 'login-expired' // and only a new login helps
+  | 'unavailable' // 5xx or throttled, after the retry budget
+  | 'unreachable' // nothing answered
+  | 'unsupported' // this server cannot
+>;
+
+/** The service's own words, for logs; never for decisions. */
+export interface StoreErrorDetail {
+  readonly code: string;
+  /** HTTP status, where there was an answer. */
+  readonly status?: number;
+  readonly requestId?: string;
+}
+
+/** A refusal by an object store. */
+export class StoreError extends WireError {
+  override readonly name = 'StoreError';
+  declare readonly kind: StoreErrorKind;
+  readonly detail: StoreErrorDetail;
+
+  constructor(
+    kind: StoreErrorKind,
+    tried: string,
+    detail: StoreErrorDetail,
+    options?: ErrorOptions,
+  ) {
+    const status = detail.status === undefined ? '' : ` (${detail.status})`;
+    super(kind, { tried, answered: `${detail.code}${status}` }, options);
+    this.detail = detail;
+  }
+}

@@ -1,0 +1,28 @@
+import { defineConfig } from 'vitest/config';
+
+/** Programs on a real mount take longer than a unit does; a hang still ends. */
+const endToEnd = { testTimeout: 120_000, hookTimeout: 120_000 };
+
+export default defineConfig({
+  test: {
+    restoreMocks: true,
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts', 'test/model/**/*.test.ts'],
+          testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts', 'test/docs/**/*.test.ts'],
+          // One mount's load must not time another's: files run one after the other.
+          fileParallelism: false,
+          ...endToEnd,
+        },
+      },
+    ],
+  },
+});
