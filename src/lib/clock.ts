@@ -23,7 +23,11 @@ export const systemClock: Clock = {
   async sleep(ms, signal) {
     signal.throwIfAborted();
     try {
-      await sleepFor(Math.min(Math.max(ms, 0), MAX_TIMER_MS), undefined, { signal });
+      let left = Math.max(ms, 0);
+      for (; left > MAX_TIMER_MS; left -= MAX_TIMER_MS) {
+        await sleepFor(MAX_TIMER_MS, undefined, { signal });
+      }
+      await sleepFor(left, undefined, { signal });
     } catch (error) {
       signal.throwIfAborted();
       throw error;

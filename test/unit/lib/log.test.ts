@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest';
+import { createLog, type LogLevel } from '../../../src/lib/log.ts';
+import { Secret } from '../../../src/lib/secret.ts';
+
+function recorded(level: LogLevel): { lines: Record<string, unknown>[]; text: string[] } & {
+  log: ReturnType<typeof createLog>;
+} {
+  const lines: Record<string, unknown>[] = [];
+  const text: string[] = [];
+  const sink = (line: string): void => {
+    text.push(line);
+    lines.push(JSON.parse(line) as Record<string, unknown>);
+  };
+  return { lines, text, log: createLog(sink, level, () => 0) };
+}
+
+describe('createLog', () => {
+  it('writes one JSON object a line, with time, level, event and fields', () => {
+    const { lines, log } = recorded('info');
+    log.with({ mount: 'm' }).info('ready', { bytes: 3 });
+    expect(lines).toEqual([
+      { time: '1970-01-01T00:00:00.000Z', level: 'info', event: 'ready', mount: 'm', bytes: 3 },
+    ]);
+  });
+
+  it('keeps what is at least as important as its level', () => {
+    const { lines, log } = recorded('warn');
+    for (const level of ['error', 'warn', 'info', 'debug', 'trace'] as const) log[level](level);
+    expect(lines.map((line) => line['event'])).toEqual(['error', 'warn']);
+  });
+
+  it('shows errors with their causes, and never a secret', () => {
+    const { text, log } = recorded('trace');
+    const cause = new Error('inner');
+    log.error('failed', { error: new Error('outer', { cause }), token: new Secret('t0ken-value') });
+    expect(text[0]).toContain('outer');
+    expect(text[0]).toContain('inner');
+    expect(text[0]).toContain('"token":"[secret]"');
+    expect(text[0]).not.toContain('t0ken');
+  });
+
+  it('keeps a line break inside its one line', () => {
+    const { text, log } = recorded('info');
+    log.info('said', { words: 'one\ntwo' });
+    expect(text).toHaveLength(1);
+    expect(text[0]).not.toContain('\n');
+  });
+});
