@@ -14,12 +14,14 @@ export type StoreErrorKind = Extract<
   | 'unsupported' // this server cannot
 >;
 
-/** The service's own words, for logs; never for decisions. */
+/** The service's own words, for people and logs; never for decisions. */
 export interface StoreErrorDetail {
   readonly code: string;
   /** HTTP status, where there was an answer. */
   readonly status?: number;
   readonly requestId?: string;
+  /** What the reader can do now, as an imperative. */
+  readonly next?: string;
 }
 
 /** A refusal by an object store. */
@@ -35,7 +37,9 @@ export class StoreError extends WireError {
     options?: ErrorOptions,
   ) {
     const status = detail.status === undefined ? '' : ` (${detail.status})`;
-    super(kind, { tried, answered: `${detail.code}${status}` }, options);
+    const answered = `${detail.code}${status}`;
+    const { next } = detail;
+    super(kind, next === undefined ? { tried, answered } : { tried, answered, next }, options);
     this.detail = detail;
   }
 }

@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest';
+import { type Fault, FaultyObjectStore } from '../../../src/store/faulty-object-store.ts';
+import type { ObjectRead } from '../../../src/store/object-store.ts';
+import { InstantClock } from '../../fixtures/instant-clock.ts';
+import { MemoryObjectStore } from '../../fixtures/memory-object-store.ts';
+import { bytesOfRead, describeObjectStore } from '../../fixtures/object-store-contract.ts';
+
+const forever = new AbortController().signal;
+const clock = new InstantClock();
+
+function faulty(fault: Fault): { store: FaultyObjectStore; memory: MemoryObjectStore } {
+  const memory = new MemoryObjectStore({ clock, chunkBytes: 4 });
+  const script = ({ nth }: { nth: number }): Fault | undefined => (nth === 1 ? fault : undefined);
+  return { memory, store: new FaultyObjectStore(memory, script, clock) };
+}
+
+async function readKey(store: FaultyObjectStore, memory: MemoryObjectStore): Promise<ObjectRead> {
+  const { etag } = memory.set('key', 'hello world');
+  return await store.read('key', { start: 0, end: 11 }, etag, forever);
+}
+
+const traits = { completesUnderCondition: true, copiesUnderCondition: true };
+describeObjectStore('FaultyObjectStore without faults', traits, async () => {
+  const store = new FaultyObjectStore(new MemoryObjectStore({ clock }), () => undefined, clock);
+  return await Promise.resolve({
+    store,
+    [Symbol.asyncDispose]: async () => await Promise.resolve(),
+  });
+});
+
+describe('FaultyObjectStore', () => {
+  it('refuses without doing, and goes well the next time', async () => {
+    const { store, memory } = faulty({ error: 'unavailable' });
+    const put = async () => await store.put('key', Buffer.from('x'), {}, forever);
+    await expect(put()).rejects.toMatchObject({ kind: 'unavailable' });
+    expect(memory.keys()).toEqual([]);
+    await put();
+    expect(memory.keys()).toEqual(['key']);
+  });
+
+  it('does it and loses the answer', async () => {
+    const { store, memory } = faulty({ lostAnswer: 'unreachable' });
+    const put = store.put('key', Buffer.from('x'), {}, forever);
+    await expect(put).rejects.toMatchObject({ kind: 'unreachable' });
+    expect(memory.keys()).toEqual(['key']);
+  });
+
+  it('waits as long as told, by the clock', async () => {
+    const { store } = faulty({ delayMs: 5000 });
+    const startedMs = clock.monotonic();
+    await store.list({ prefix: '' }, forever);
+    expect(clock.monotonic() - startedMs).toBe(5000);
+  });
+
+  it('stalls until aborted, and then throws the reason', async () => {
+    const { store } = faulty({ stall: true });
+    const controller = new AbortController();
+    const stalled = store.head('key', controller.signal);
+    const reason = new Error('EINTR');
+    controller.abort(reason);
+    await expect(stalled).rejects.toBe(reason);
+  });
+
+  it('cuts a read with an error, or shortens it in silence', async () => {
+    const cut = faulty({ cutAfterBytes: 6 });
+    const read = await readKey(cut.store, cut.memory);
+    await expect(bytesOfRead(read)).rejects.toMatchObject({ kind: 'unavailable' });
+    const short = faulty({ shortAfterBytes: 6 });
+    const bytes = await bytesOfRead(await readKey(short.store, short.memory));
+    expect(bytes.toString()).toBe('hello ');
+  });
+
+  it('tells a wrong ETag', async () => {
+    const { store, memory } = faulty({ etag: '"wrong"' });
+    expect((await readKey(store, memory)).version.etag).toBe('"wrong"');
+    expect((await store.put('other', Buffer.from('x'), {}, forever)).etag).toBe('"wrong"');
+  });
+});
