@@ -1,0 +1,223 @@
+/**
+ * One endpoint, and how a request of it is done: signed with the credentials of the moment,
+ * retried while that may help, replayed once when the credentials have ended.
+ */
+import { setMaxListeners } from 'node:events';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { S3 } from '@aws-sdk/client-s3';
+import type { Clock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
+import { WireError, type WireErrorKind } from '../lib/wire-error.ts';
+import { StoreError, type StoreErrorKind } from '../store/errors.ts';
+import type { CredentialSource, Credentials } from '../sts/credential-source.ts';
+import { DEFAULT_RETRY_BUDGET_MS, RetryBudget } from './retry.ts';
+import { createClient } from './s3-client.ts';
+import { classify, failureOf, toStoreError } from './s3-errors.ts';
+
+export interface S3Options {
+  /** `http://` or `https://`; buckets are addressed by path. */
+  readonly endpoint: string;
+  readonly region: string;
+  readonly credentials: CredentialSource;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Connections open at once; default 64. */
+  readonly maxConnections?: number;
+  /** Added to the SDK's own: `wire/0.1.0`. */
+  readonly userAgent?: string;
+  /** How long a request is retried; default 30 s. */
+  readonly retryBudgetMs?: number;
+  /** For the pauses between tries; in [0, 1). */
+  readonly random?: () => number;
+}
+
+export interface CallOptions<T> {
+  /** Sent with If-None-Match: a 412 means that the object exists. */
+  readonly mustBeAbsent?: boolean;
+  /** Whose pauses to use: a read that goes on has one for all its requests. */
+  readonly budget?: RetryBudget;
+  /**
+   * Asked when a request is refused after an earlier try of it got no answer: that try may have
+   * been done, and be the very reason of the refusal. Undefined: the refusal stands.
+   */
+  readonly recover?: () => Promise<T | undefined>;
+}
+
+/** A request in the SDK's words. */
+export type S3Request<T> = (
+  client: S3,
+  options: { readonly abortSignal: AbortSignal },
+) => Promise<T>;
+
+const DEFAULT_MAX_CONNECTIONS = 64;
+
+export class S3Connection implements AsyncDisposable {
+  readonly #options: S3Options;
+  readonly #agent: HttpAgent | HttpsAgent;
+  /** The client that signs with `credentials`; its sockets are the agent's. */
+  #signer: { readonly credentials: Credentials; readonly client: Promise<S3> } | undefined;
+  /** The Date header of each answer, by the SDK's output object. */
+  readonly #dates = new WeakMap<object, number>();
+  #closed = false;
+
+  constructor(options: S3Options) {
+    this.#options = options;
+    const agent = {
+      keepAlive: true,
+      maxSockets: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
+      scheduling: 'lifo' as const,
+    };
+    const tls = new URL(options.endpoint).protocol === 'https:';
+    this.#agent = tls ? new HttpsAgent(agent) : new HttpAgent(agent);
+  }
+
+  get endpoint(): string {
+    return this.#options.endpoint;
+  }
+
+  /** A budget for the retries of one request. */
+  retryBudget(): RetryBudget {
+    const { clock, random = Math.random, retryBudgetMs = DEFAULT_RETRY_BUDGET_MS } = this.#options;
+    return new RetryBudget({ clock, random, budgetMs: retryBudgetMs });
+  }
+
+  /**
+   * Does `request`, again while that may help. `tried` is a clause for people.
+   *
+   * @throws StoreError; `signal.reason` once `signal` aborts.
+   */
+  async call<T>(
+    tried: string,
+    request: S3Request<T>,
+    signal: AbortSignal,
+    options: CallOptions<T> = {},
+  ): Promise<T> {
+    // One signal may end any number of requests; each takes its listener away when it is done.
+    setMaxListeners(0, signal);
+    const { budget = this.retryBudget(), mustBeAbsent = false, recover } = options;
+    const source = this.#options.credentials;
+    const current = async (): Promise<Credentials> => await source.credentials(signal);
+    let credentials = await this.#lease(tried, current, signal);
+    let renewed = false;
+    let inDoubt = false;
+    for (;;) {
+      try {
+        const client = await this.#clientOf(credentials);
+        return await request(client, { abortSignal: signal });
+      } catch (error) {
+        const { refusal, retry, answered } = this.#judge(tried, error, credentials, mustBeAbsent);
+        signal.throwIfAborted();
+        if (refusal.kind === 'credentials-expired' && !renewed) {
+          renewed = true;
+          const refused = credentials;
+          const renew = async (): Promise<Credentials> => await source.renew(refused, signal);
+          credentials = await this.#lease(tried, renew, signal);
+          continue;
+        }
+        if (!retry || this.#closed) return await recoverOr(refusal, inDoubt ? recover : undefined);
+        inDoubt ||= !answered;
+        await budget.pause(refusal, signal);
+        credentials = await this.#lease(tried, current, signal);
+      }
+    }
+  }
+
+  /** The Date of the answer that became `output`, ms since the epoch; else our clock's time. */
+  dateMs(output: object): number {
+    return this.#dates.get(output) ?? this.#options.clock.now();
+  }
+
+  /** Ends every connection; requests under way fail. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    this.#agent.destroy();
+    return Promise.resolve();
+  }
+
+  #judge(tried: string, error: unknown, lease: Credentials, mustBeAbsent: boolean): Judgement {
+    if (error instanceof StoreError)
+      return { refusal: error, retry: isPassing(error), answered: true };
+    const { clock, log } = this.#options;
+    const failure = failureOf(error);
+    const leaseEnded = clock.now() >= lease.expiresAtMs;
+    const { kind, retry } = classify(failure, { leaseEnded, mustBeAbsent });
+    const { code, status } = failure;
+    log.debug('store request failed', { tried, code, status, kind, retry });
+    const refusal = toStoreError(kind, tried, failure, error);
+    // A 5xx may be the answer to work that was done all the same.
+    return { refusal, retry, answered: status !== undefined && status >= 300 && status < 500 };
+  }
+
+  /** Credentials by `get`, whose refusals become the store's. */
+  async #lease(
+    tried: string,
+    get: () => Promise<Credentials>,
+    signal: AbortSignal,
+  ): Promise<Credentials> {
+    try {
+      return await get();
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof WireError)) throw error;
+      const { answered, next } = error.facts;
+      const detail = next === undefined ? { code: answered } : { code: answered, next };
+      const kind = kindOfNoCredentials[error.kind] ?? 'credentials-expired';
+      throw new StoreError(kind, `${tried} (${error.facts.tried})`, detail, { cause: error });
+    }
+  }
+
+  /** One client a lease, since the SDK keeps the credentials it was given. */
+  async #clientOf(credentials: Credentials): Promise<S3> {
+    if (this.#signer?.credentials !== credentials) {
+      this.#signer = { credentials, client: this.#newClient(credentials) };
+    }
+    return await this.#signer.client;
+  }
+
+  async #newClient(credentials: Credentials): Promise<S3> {
+    const client = await createClient(this.#options, this.#agent, credentials);
+    client.middlewareStack.add(
+      (next) => async (args) => {
+        const result = await next(args);
+        const { headers } = result.response as { headers?: Readonly<Record<string, string>> };
+        const dateMs = Date.parse(headers?.['date'] ?? '');
+        const { output } = result as { output?: object };
+        if (output !== undefined && !Number.isNaN(dateMs)) this.#dates.set(output, dateMs);
+        return result;
+      },
+      { step: 'deserialize', priority: 'high', name: 'keepAnswerDate' },
+    );
+    return client;
+  }
+}
+
+interface Judgement {
+  readonly refusal: StoreError;
+  readonly retry: boolean;
+  /** The server said that it did not do the request. */
+  readonly answered: boolean;
+}
+
+async function recoverOr<T>(
+  refusal: StoreError,
+  recover: (() => Promise<T | undefined>) | undefined,
+): Promise<T> {
+  const recovered = await recover?.();
+  if (recovered === undefined) throw refusal;
+  return recovered;
+}
+
+/** A refusal found by reading an answer: `unavailable` when the answer made no sense. */
+function isPassing(refusal: StoreError): boolean {
+  return refusal.kind === 'unavailable' || refusal.kind === 'unreachable';
+}
+
+/** What the store says when there are no credentials to sign with, by what their source said. */
+const kindOfNoCredentials: Partial<Record<WireErrorKind, StoreErrorKind>> = {
+  'login-expired': 'login-expired',
+  'access-denied': 'access-denied',
+  'identity-refused': 'access-denied',
+  unreachable: 'unreachable',
+  unavailable: 'unavailable',
+};

@@ -1,0 +1,77 @@
+/** How keys, ranges and sums are written in S3's headers and listings. */
+import { createHash } from 'node:crypto';
+import type { Extent } from '../lib/bytes.ts';
+import type { ETag, Precondition } from '../store/object-store.ts';
+
+/** A key of a listing asked for with `encoding-type=url`: form encoding, so '+' is a space. */
+export function decodeListedKey(key: string): string {
+  return decodeURIComponent(key.replaceAll('+', '%20'));
+}
+
+/** The value of `x-amz-copy-source`: each part of the key percent-encoded. */
+export function copySource(bucket: string, key: string): string {
+  return [bucket, ...key.split('/')].map(encodePart).join('/');
+}
+
+/** RFC 3986 unreserved characters stay; encodeURIComponent keeps five more. */
+function encodePart(part: string): string {
+  const hex = (character: string): string =>
+    `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+  return encodeURIComponent(part).replaceAll(/[!'()*]/g, hex);
+}
+
+/** The value of `Range`: both ends inclusive (RFC 9110 §14.1.2). */
+export function rangeHeader({ start, end }: Extent): string {
+  return `bytes=${start}-${end - 1}`;
+}
+
+export interface ContentRange {
+  readonly extent: Extent;
+  /** Length of the whole object. */
+  readonly bytes: number;
+}
+
+/** Reads `Content-Range: bytes 0-99/1234`. */
+export function parseContentRange(header: string): ContentRange | undefined {
+  const match = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(header);
+  if (match === null) return undefined;
+  const [start = 0, last = 0, bytes = 0] = match.slice(1).map(Number);
+  return { extent: { start, end: last + 1 }, bytes };
+}
+
+/** Whether two ETags name the same version, with quotes or without. */
+export function sameEtag(a: ETag, b: ETag): boolean {
+  return bareEtag(a) === bareEtag(b);
+}
+
+/** An ETag without quotes; a proxy that compresses marks it weak (`W/`). */
+function bareEtag(etag: ETag): string {
+  return etag.replace(/^W\//, '').replaceAll('"', '');
+}
+
+export interface Md5 {
+  /** For Content-MD5. */
+  readonly base64: string;
+  /** Also the ETag of an object stored in one piece, without server-side encryption. */
+  readonly hex: string;
+}
+
+export function md5Of(body: Uint8Array): Md5 {
+  const digest = createHash('md5').update(body).digest();
+  return { base64: digest.toString('base64'), hex: digest.toString('hex') };
+}
+
+/** The ETag of an object made of these parts: the MD5 of their MD5s, and how many. */
+export function etagOfParts(etags: readonly ETag[]): ETag {
+  const sums = etags.map((etag) => Buffer.from(bareEtag(etag), 'hex'));
+  return `"${md5Of(Buffer.concat(sums)).hex}-${etags.length}"`;
+}
+
+/** The headers of `precondition`, as the SDK names them. */
+export function conditionHeaders(precondition: Precondition | undefined): {
+  IfNoneMatch?: string;
+  IfMatch?: string;
+} {
+  if (precondition === undefined) return {};
+  return precondition.must === 'be-absent' ? { IfNoneMatch: '*' } : { IfMatch: precondition.etag };
+}

@@ -1,0 +1,143 @@
+/**
+ * What a failed S3 request means: one classification by HTTP status and error code, for the three
+ * dialects spoken by AWS, MinIO and Ceph RGW. HEAD has no body, so MinIO's code comes in a header
+ * and the others' not at all.
+ */
+import { StoreError, type StoreErrorKind } from '../store/errors.ts';
+
+/** The facts of a failed request. */
+export interface S3Failure {
+  /** HTTP status; undefined when there was no answer. */
+  readonly status: number | undefined;
+  /** S3's code, or Node's (`ECONNRESET`) without an answer. */
+  readonly code: string;
+  readonly requestId: string | undefined;
+}
+
+export interface Verdict {
+  readonly kind: StoreErrorKind;
+  /** Whether the same request may succeed a moment later. */
+  readonly retry: boolean;
+}
+
+/** What the verdict depends on besides the answer. */
+export interface RequestFacts {
+  /** The lease that signed the request had ended by our clock when the answer came. */
+  readonly leaseEnded: boolean;
+  /** The request was to be done only while nothing is there (If-None-Match). */
+  readonly mustBeAbsent: boolean;
+}
+
+/** Codes that mean: these temporary credentials are no longer known. */
+const expiredCodes = new Set([
+  'ExpiredToken', // AWS, 400
+  'ExpiredTokenException',
+  'TokenRefreshRequired',
+  'InvalidAccessKeyId', // MinIO, 403, once the credentials have ended
+  'InvalidTokenId', // MinIO, 403, when they were withdrawn
+]);
+
+/** Codes of a moment: busy, starting, or a body that was damaged or cut on its way. */
+const passingCodes = new Set([
+  'SlowDown',
+  'SlowDownRead',
+  'SlowDownWrite',
+  'Throttling',
+  'ThrottlingException',
+  'RequestLimitExceeded',
+  'TooManyRequests',
+  'InternalError',
+  'ServiceUnavailable',
+  'RequestTimeout', // 400 by AWS: the body came too slowly
+  'RequestTimeTooSkewed', // the SDK has corrected its clock by the answer's Date
+  'OperationAborted', // 409: another change of this key is under way
+  'BadDigest',
+  'IncompleteBody',
+  'XAmzContentChecksumMismatch',
+  'XAmzContentSHA256Mismatch',
+]);
+
+/** Errors of TLS stay as they are however often one asks. */
+const tlsCode = /^(?:CERT_|ERR_TLS_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
+
+const passing: Verdict = { kind: 'unavailable', retry: true };
+
+function final(kind: StoreErrorKind): Verdict {
+  return { kind, retry: false };
+}
+
+/** What `failure` means for a request of these facts. */
+export function classify(failure: S3Failure, facts: RequestFacts): Verdict {
+  const { status, code } = failure;
+  if (expiredCodes.has(code)) return final('credentials-expired');
+  if (passingCodes.has(code)) return passing;
+  if (status === undefined) return classifySilence(code);
+  // To credentials that have ended RGW says AccessDenied, AWS a bare 400 on HEAD: our clock tells.
+  if ((status === 400 || status === 403) && facts.leaseEnded) return final('credentials-expired');
+  if (status === 401 || status === 403) return final('access-denied');
+  if (status === 404) return final('not-found');
+  if (status === 409 || status === 412) {
+    return final(facts.mustBeAbsent ? 'exists' : 'precondition-failed');
+  }
+  if (status === 501) return final('unsupported');
+  if (status === 408 || status === 429 || status >= 500) return passing;
+  // An answer that reads as success, but is none: cut short, or not XML.
+  if (status < 300) return passing;
+  return final('unsupported');
+}
+
+function classifySilence(code: string): Verdict {
+  if (code === 'TimeoutError' || code === 'ETIMEDOUT') return passing;
+  return { kind: 'unreachable', retry: !tlsCode.test(code) };
+}
+
+/** What the SDK's error tells, whichever of its classes it is. */
+export function failureOf(error: unknown): S3Failure {
+  if (!(error instanceof Error)) {
+    return { status: undefined, code: 'UnknownError', requestId: undefined };
+  }
+  const { $metadata, $response, code: nodeCode } = error as SdkError;
+  const status = $response?.statusCode ?? $metadata?.httpStatusCode;
+  const header = $response?.headers?.['x-minio-error-code'];
+  const bare = error.name === 'Unknown' || error.name === 'UnknownError' || error.name === 'Error';
+  const name = bare ? undefined : error.name;
+  const code = header ?? (status === undefined ? nodeCode : undefined) ?? name;
+  return {
+    status,
+    code: code ?? (status === undefined ? 'NoAnswer' : `HTTP ${status}`),
+    requestId: $metadata?.requestId,
+  };
+}
+
+/** The parts of the SDK's `ServiceException`, and of Node's errors, that are read here. */
+interface SdkError extends Error {
+  readonly code?: string;
+  readonly $metadata?: { readonly httpStatusCode?: number; readonly requestId?: string };
+  readonly $response?: {
+    readonly statusCode?: number;
+    readonly headers?: Readonly<Record<string, string>>;
+  };
+}
+
+const nextOf: Partial<Record<StoreErrorKind, string>> = {
+  'access-denied': 'check what this login may do there',
+  unreachable: 'check the endpoint and the network',
+};
+
+/** `failure` as the rest of wire knows it. `tried` is a clause for people. */
+export function toStoreError(
+  kind: StoreErrorKind,
+  tried: string,
+  failure: S3Failure,
+  cause: unknown,
+): StoreError {
+  const { status, code, requestId } = failure;
+  const next = nextOf[kind];
+  const detail = {
+    code,
+    ...(status === undefined ? {} : { status }),
+    ...(requestId === undefined ? {} : { requestId }),
+    ...(next === undefined ? {} : { next }),
+  };
+  return new StoreError(kind, tried, detail, { cause });
+}

@@ -1,0 +1,68 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { RetryBudget } from '../../../src/s3/retry.ts';
+import { InstantClock } from '../../fixtures/instant-clock.ts';
+
+const forever = new AbortController().signal;
+const failure = new Error('busy');
+
+/** Pauses until the budget is spent. */
+async function exhaust(budget: RetryBudget): Promise<void> {
+  for (let tries = 0; tries < 10_000; tries += 1) {
+    try {
+      await budget.pause(failure, forever);
+    } catch (error) {
+      expect(error).toBe(failure);
+      return;
+    }
+  }
+  throw new Error('the budget never ends');
+}
+
+describe('RetryBudget', () => {
+  it('pauses under a ceiling that doubles up to 5 s', async () => {
+    const clock = new InstantClock();
+    await exhaust(new RetryBudget({ clock, random: () => 0.999_999, budgetMs: 30_000 }));
+    const ceilings = [100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000, 5000];
+    expect(clock.slept.map(Math.round)).toEqual(ceilings.slice(0, clock.slept.length));
+    expect(clock.slept.length).toBeGreaterThanOrEqual(9);
+  });
+
+  it('spreads its pauses over the whole of the ceiling', async () => {
+    const clock = new InstantClock();
+    const draws = [0, 0.5, 0.25];
+    const budget = new RetryBudget({ clock, random: () => draws.shift() ?? 0, budgetMs: 30_000 });
+    for (let tries = 0; tries < 3; tries += 1) await budget.pause(failure, forever);
+    expect(clock.slept).toEqual([0, 100, 100]);
+  });
+
+  it('never waits beyond its budget, and then throws the failure', async () => {
+    const draws = fc.array(fc.double({ min: 0.1, max: 0.999, noNaN: true }), { minLength: 1 });
+    await fc.assert(
+      fc.asyncProperty(draws, fc.integer({ min: 1, max: 100_000 }), async (random, budgetMs) => {
+        const clock = new InstantClock();
+        const startedMs = clock.monotonic();
+        let at = 0;
+        const next = (): number => random[at++ % random.length] ?? 0.5;
+        await exhaust(new RetryBudget({ clock, random: next, budgetMs }));
+        expect(clock.monotonic() - startedMs).toBeLessThanOrEqual(budgetMs);
+      }),
+    );
+  });
+
+  it('begins anew when the request got on', async () => {
+    const clock = new InstantClock();
+    const budget = new RetryBudget({ clock, random: () => 0.999, budgetMs: 1000 });
+    await exhaust(budget);
+    const pauses = clock.slept.length;
+    budget.renew();
+    await exhaust(budget);
+    expect(clock.slept).toHaveLength(2 * pauses);
+  });
+
+  it('ends at once when aborted', async () => {
+    const budget = new RetryBudget({ clock: new InstantClock(), random: () => 0, budgetMs: 1000 });
+    const reason = new Error('EINTR');
+    await expect(budget.pause(failure, AbortSignal.abort(reason))).rejects.toBe(reason);
+  });
+});

@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest';
+import { classify, failureOf } from '../../../src/s3/s3-errors.ts';
+
+const usual = { leaseEnded: false, mustBeAbsent: false };
+
+function verdict(
+  status: number | undefined,
+  code: string,
+  facts: Partial<typeof usual> = {},
+): string {
+  const { kind, retry } = classify({ status, code, requestId: undefined }, { ...usual, ...facts });
+  return retry ? `${kind}, again` : kind;
+}
+
+describe('classify', () => {
+  it.each([
+    [400, 'ExpiredToken', 'credentials-expired'], // AWS
+    [403, 'InvalidAccessKeyId', 'credentials-expired'], // MinIO
+    [403, 'InvalidTokenId', 'credentials-expired'],
+    [403, 'AccessDenied', 'access-denied'],
+    [403, 'HTTP 403', 'access-denied'],
+    [401, 'Unauthorized', 'access-denied'],
+    [403, 'SignatureDoesNotMatch', 'access-denied'],
+    [404, 'NoSuchKey', 'not-found'],
+    [404, 'NoSuchBucket', 'not-found'],
+    [404, 'NoSuchUpload', 'not-found'],
+    [404, 'NotFound', 'not-found'],
+    [412, 'PreconditionFailed', 'precondition-failed'],
+    [409, 'ConditionalRequestConflict', 'precondition-failed'],
+    [409, 'OperationAborted', 'unavailable, again'],
+    [503, 'SlowDown', 'unavailable, again'],
+    [500, 'InternalError', 'unavailable, again'],
+    [502, 'HTTP 502', 'unavailable, again'],
+    [429, 'TooManyRequests', 'unavailable, again'],
+    [408, 'HTTP 408', 'unavailable, again'],
+    [400, 'RequestTimeout', 'unavailable, again'],
+    [403, 'RequestTimeTooSkewed', 'unavailable, again'],
+    [400, 'BadDigest', 'unavailable, again'],
+    [200, 'SyntaxError', 'unavailable, again'],
+    [501, 'NotImplemented', 'unsupported'],
+    [405, 'MethodNotAllowed', 'unsupported'],
+    [400, 'EntityTooSmall', 'unsupported'],
+    [301, 'PermanentRedirect', 'unsupported'],
+    [undefined, 'ECONNREFUSED', 'unreachable, again'],
+    [undefined, 'ECONNRESET', 'unreachable, again'],
+    [undefined, 'ENOTFOUND', 'unreachable, again'],
+    [undefined, 'TimeoutError', 'unavailable, again'],
+    [undefined, 'ETIMEDOUT', 'unavailable, again'],
+    [undefined, 'DEPTH_ZERO_SELF_SIGNED_CERT', 'unreachable'],
+    [undefined, 'CERT_HAS_EXPIRED', 'unreachable'],
+  ])('%s %s means %s', (status, code, meaning) => {
+    expect(verdict(status, code)).toBe(meaning);
+  });
+
+  it('takes a bare 403 (RGW) or 400 (AWS on HEAD) for expiry only once the lease has ended', () => {
+    expect(verdict(403, 'AccessDenied', { leaseEnded: true })).toBe('credentials-expired');
+    expect(verdict(400, 'HTTP 400', { leaseEnded: true })).toBe('credentials-expired');
+    expect(verdict(400, 'HTTP 400')).toBe('unsupported');
+    expect(verdict(404, 'NoSuchKey', { leaseEnded: true })).toBe('not-found');
+  });
+
+  it('takes a failed condition for existence when the object was to be new', () => {
+    expect(verdict(412, 'PreconditionFailed', { mustBeAbsent: true })).toBe('exists');
+    expect(verdict(409, 'ConditionalRequestConflict', { mustBeAbsent: true })).toBe('exists');
+  });
+});
+
+describe('failureOf', () => {
+  it('reads the code of a body', () => {
+    const error = Object.assign(new Error('told'), {
+      name: 'NoSuchKey',
+      $metadata: { httpStatusCode: 404, requestId: 'r1' },
+    });
+    expect(failureOf(error)).toEqual({ status: 404, code: 'NoSuchKey', requestId: 'r1' });
+  });
+
+  it('reads MinIO\u2019s header where HEAD has no body', () => {
+    const error = Object.assign(new Error('UnknownError'), {
+      name: 'Unknown',
+      $metadata: { httpStatusCode: 403 },
+      $response: { statusCode: 403, headers: { 'x-minio-error-code': 'InvalidAccessKeyId' } },
+    });
+    expect(failureOf(error)).toMatchObject({ status: 403, code: 'InvalidAccessKeyId' });
+  });
+
+  it('names an answer without any code by its status', () => {
+    const error = Object.assign(new Error('UnknownError'), {
+      name: 'Unknown',
+      $metadata: { httpStatusCode: 403 },
+    });
+    expect(failureOf(error)).toMatchObject({ status: 403, code: 'HTTP 403' });
+  });
+
+  it('reads Node\u2019s code where nothing answered', () => {
+    const error = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
+    expect(failureOf(error)).toMatchObject({ status: undefined, code: 'ECONNREFUSED' });
+  });
+});
