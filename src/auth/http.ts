@@ -1,0 +1,151 @@
+/**
+ * One exchange with an identity provider or an STS, within limits: https (plain http only on
+ * loopback), a time limit, a size cap, redirects only within the origin. Replies are read whole;
+ * what they mean is decided elsewhere.
+ */
+import { LinkedAbort } from '../lib/abort.ts';
+import { WireError } from '../lib/wire-error.ts';
+import { networkFailure } from './network-failure.ts';
+
+export interface HttpOptions {
+  /** Sends requests; default: Node's `fetch`. A proxy or a CA of one's own comes in here. */
+  readonly fetch?: typeof fetch;
+  /** Limit of one exchange, body included, in ms; default 20,000. */
+  readonly timeoutMs?: number;
+  /** Largest reply in bytes; default 1 MiB. */
+  readonly maxBytes?: number;
+  /** Hosts besides the issuer's that its discovery document may name. */
+  readonly endpointHosts?: readonly string[];
+}
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+export interface HttpReply {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The server's clock (`Date` header), ms since the epoch, whole seconds. */
+  readonly serverTimeMs: number | undefined;
+}
+
+const DEFAULT_TIMEOUT_MS = 20_000;
+const DEFAULT_MAX_BYTES = 2 ** 20;
+/** A host that moves its pages does it in one or two steps. */
+const MAX_REDIRECTS = 3;
+
+/**
+ * Sends `request` and reads the whole reply, of whatever status.
+ *
+ * @param tried what the request is for, as in `WireErrorFacts`.
+ * @throws WireError `unreachable` when no whole reply came in time, `config` for a URL that is not
+ *   safe to send secrets to; `signal.reason` once aborted.
+ */
+export async function exchange(
+  tried: string,
+  request: HttpRequest,
+  http: HttpOptions,
+  signal: AbortSignal,
+): Promise<HttpReply> {
+  let { url } = request;
+  for (let hop = 0; ; hop += 1) {
+    const reply = await exchangeOnce(tried, { ...request, url }, http, signal);
+    const target = redirectTarget(request, url, reply);
+    if (target === undefined || hop === MAX_REDIRECTS) return reply;
+    url = target;
+  }
+}
+
+/** Only a GET follows, and only within its origin: no secret goes where nobody sent it. */
+function redirectTarget(request: HttpRequest, url: string, reply: HttpReply): string | undefined {
+  const location = reply.headers.get('location');
+  if (request.method !== 'GET' || location === null) return undefined;
+  if (reply.status < 300 || reply.status > 399) return undefined;
+  if (!URL.canParse(location, url)) return undefined;
+  const target = new URL(location, url);
+  return target.origin === new URL(url).origin ? target.href : undefined;
+}
+
+async function exchangeOnce(
+  tried: string,
+  request: HttpRequest,
+  http: HttpOptions,
+  signal: AbortSignal,
+): Promise<HttpReply> {
+  assertSafeUrl(tried, request.url);
+  signal.throwIfAborted();
+  using limits = new TimeLimit(signal, http.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  try {
+    const send = http.fetch ?? fetch;
+    const response = await send(request.url, {
+      method: request.method,
+      headers: { accept: 'application/json', ...request.headers },
+      redirect: 'manual',
+      signal: limits.signal,
+      ...(request.body === undefined ? {} : { body: request.body }),
+    });
+    const text = await readBody(response, http.maxBytes ?? DEFAULT_MAX_BYTES);
+    const date = Date.parse(response.headers.get('date') ?? '');
+    const serverTimeMs = Number.isNaN(date) ? undefined : date;
+    return { status: response.status, headers: response.headers, text, serverTimeMs };
+  } catch (error) {
+    signal.throwIfAborted();
+    throw networkFailure(tried, request.url, limits.signal.aborted ? 'timeout' : error);
+  }
+}
+
+class TooLargeError extends Error {
+  override readonly name = 'TooLargeError';
+}
+
+async function readBody(response: Response, maxBytes: number): Promise<string> {
+  if (response.body === null) return '';
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+    bytes += chunk.byteLength;
+    if (bytes > maxBytes) throw new TooLargeError(`a reply of more than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Follows a signal and fires by itself after a while. Real time: it bounds real I/O. */
+class TimeLimit implements Disposable {
+  readonly #linked: LinkedAbort;
+  readonly #timeout: AbortSignal;
+  readonly #expire: () => void;
+
+  constructor(parent: AbortSignal, ms: number) {
+    this.#linked = new LinkedAbort(parent);
+    this.#timeout = AbortSignal.timeout(ms);
+    this.#expire = () => this.#linked.abort(this.#timeout.reason);
+    this.#timeout.addEventListener('abort', this.#expire, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#linked.signal;
+  }
+
+  [Symbol.dispose](): void {
+    this.#timeout.removeEventListener('abort', this.#expire);
+    this.#linked[Symbol.dispose]();
+  }
+}
+
+/** @throws WireError `config` unless `url` is https, or http on this machine's loopback. */
+export function assertSafeUrl(tried: string, url: string): void {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed?.protocol === 'https:') return;
+  if (parsed?.protocol === 'http:' && isLoopback(parsed.hostname)) return;
+  const answered = parsed === undefined ? 'that is not a URL' : 'it would go unencrypted';
+  throw new WireError('config', { tried, answered, next: 'give an https:// URL' });
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
+}
