@@ -1,0 +1,26 @@
+/** Temporary credentials, renewed before they end. The store signs with nothing else. */
+import type { Secret } from '../lib/secret.ts';
+
+export interface Credentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: Secret;
+  readonly sessionToken: Secret;
+  /** The `Expiration` of the reply, ms since the epoch. */
+  readonly expiresAtMs: number;
+}
+
+export interface CredentialSource {
+  /**
+   * Credentials that are good now. Concurrent callers share one renewal.
+   *
+   * @throws WireError as `TokenSource`, or `identity-refused` when STS says no.
+   */
+  credentials(signal: AbortSignal): Promise<Credentials>;
+
+  /**
+   * A store refused `refused` as expired: renews unless that has happened meanwhile.
+   *
+   * @throws as `credentials`.
+   */
+  renew(refused: Credentials, signal: AbortSignal): Promise<Credentials>;
+}

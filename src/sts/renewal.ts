@@ -1,0 +1,77 @@
+/** When to renew a lease: pure. */
+
+/** Parts of a lease after which it is renewed; spread, so that many mounts do not ask at once. */
+const RENEW_AT = 0.75;
+const RENEW_SPREAD = 0.1;
+
+/** The last part of a lease is not handed out: a request must be done before its end. */
+const RESERVE_MS = 30_000;
+const RESERVE_SHARE = 0.1;
+
+const RETRY_FLOOR_MS = 250;
+const RETRY_MIN_MS = 1000;
+const RETRY_MAX_MS = 60_000;
+
+/** A lease as one moment sees it. */
+export interface LeaseView {
+  readonly lifeMs: number;
+  readonly leftMs: number;
+  /** Age at which it is due, from `renewalAgeMs`. */
+  readonly renewAtAgeMs: number;
+}
+
+/** Renewals that failed since the last success. */
+export interface Failures {
+  readonly count: number;
+  /** Since the last of them, ms. */
+  readonly sinceMs: number;
+  /** How long to wait after it, from `retryDelayMs`. */
+  readonly delayMs: number;
+}
+
+/**
+ * - `serve`: hand out the lease
+ * - `serve-and-renew`: hand it out, and see to its renewal meanwhile
+ * - `renew`: nothing to hand out before a renewal
+ * - `refuse`: a renewal has just failed; answer with its error instead of asking again
+ */
+export type RenewalStep = 'serve' | 'serve-and-renew' | 'renew' | 'refuse';
+
+/** What to do for somebody who needs credentials now. */
+export function stepFor(lease: LeaseView | undefined, failures: Failures): RenewalStep {
+  const resting = failures.count > 0 && failures.sinceMs < failures.delayMs;
+  if (lease !== undefined && lease.leftMs > reserveMs(lease.lifeMs)) {
+    const due = lease.lifeMs - lease.leftMs >= lease.renewAtAgeMs;
+    return due && !resting ? 'serve-and-renew' : 'serve';
+  }
+  // People and programs that wait get an attempt each second, however long the pauses have grown.
+  const justFailed =
+    failures.count > 0 && failures.sinceMs < Math.min(failures.delayMs, RETRY_MIN_MS);
+  return justFailed ? 'refuse' : 'renew';
+}
+
+/** Milliseconds until the background renews, zero if it should now. */
+export function renewalWaitMs(lease: LeaseView | undefined, failures: Failures): number {
+  const retry = failures.count > 0 ? failures.delayMs - failures.sinceMs : 0;
+  const due = lease === undefined ? 0 : lease.renewAtAgeMs - (lease.lifeMs - lease.leftMs);
+  return Math.max(retry, due, 0);
+}
+
+/** Age at which a lease of `lifeMs` is renewed: 70 to 80 %. `random` is in [0, 1). */
+export function renewalAgeMs(lifeMs: number, random: number): number {
+  return lifeMs * (RENEW_AT + (random - 0.5) * RENEW_SPREAD);
+}
+
+/** How long before its end a lease is no longer handed out. */
+export function reserveMs(lifeMs: number): number {
+  return Math.min(RESERVE_MS, lifeMs * RESERVE_SHARE);
+}
+
+/**
+ * Pause after the `count`-th failure in a row: full jitter below a doubling bound, so that a
+ * server that comes back is not met by everybody at once. `random` is in [0, 1).
+ */
+export function retryDelayMs(count: number, random: number): number {
+  const bound = Math.min(RETRY_MIN_MS * 2 ** Math.min(count - 1, 10), RETRY_MAX_MS);
+  return Math.max(RETRY_FLOOR_MS, random * bound);
+}
