@@ -67,11 +67,16 @@ export function etagOfParts(etags: readonly ETag[]): ETag {
   return `"${md5Of(Buffer.concat(sums)).hex}-${etags.length}"`;
 }
 
-/** The headers of `precondition`, as the SDK names them. */
+/**
+ * The headers of `precondition`, as the SDK names them. The ETag goes without its quotes: Ceph RGW
+ * 16 compares If-Match of a PUT to the letter with an ETag that has none, and would refuse every
+ * rewrite; MinIO and AWS take both.
+ */
 export function conditionHeaders(precondition: Precondition | undefined): {
   IfNoneMatch?: string;
   IfMatch?: string;
 } {
   if (precondition === undefined) return {};
-  return precondition.must === 'be-absent' ? { IfNoneMatch: '*' } : { IfMatch: precondition.etag };
+  if (precondition.must === 'be-absent') return { IfNoneMatch: '*' };
+  return { IfMatch: bareEtag(precondition.etag) };
 }
