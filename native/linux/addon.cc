@@ -1,0 +1,27 @@
+/**
+ * What JavaScript cannot do itself on Linux: mount(2) and umount2(2), descriptors over sockets,
+ * and /dev/fuse on the event loop. Only system calls: the protocol is in src/fuse/protocol.
+ */
+#include <node_api.h>
+
+#include "channel.h"
+#include "mount.h"
+
+NAPI_MODULE_INIT() {
+  const napi_property_descriptor functions[] = {
+#define WIRE_FUNCTION(name, function) \
+  { name, nullptr, wire::function, nullptr, nullptr, nullptr, napi_enumerable, nullptr }
+      WIRE_FUNCTION("openDevice", OpenDevice),
+      WIRE_FUNCTION("closeDescriptor", CloseDescriptor),
+      WIRE_FUNCTION("mount", Mount),
+      WIRE_FUNCTION("replaceTop", ReplaceTop),
+      WIRE_FUNCTION("unmount", Unmount),
+      WIRE_FUNCTION("unmountSync", UnmountSync),
+      WIRE_FUNCTION("socketPair", SocketPair),
+      WIRE_FUNCTION("receiveDescriptor", ReceiveDescriptor),
+#undef WIRE_FUNCTION
+  };
+  napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
+  wire::Channel::Define(env, exports);
+  return exports;
+}

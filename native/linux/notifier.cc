@@ -1,0 +1,82 @@
+#include "notifier.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include <thread>
+#include <utility>
+
+#include "napi-values.h"
+
+namespace wire {
+
+napi_value Notifier::Send(napi_env env, std::vector<uint8_t> message) {
+  if (!started_ && !Start(env)) {
+    napi_throw_error(env, nullptr, "wire addon: no thread for notifications");
+    return nullptr;
+  }
+  napi_value promise = nullptr;
+  Task* task = new Task{std::move(message), nullptr, -ECANCELED};
+  if (napi_create_promise(env, &task->deferred, &promise) != napi_ok) {
+    delete task;
+    return nullptr;
+  }
+  const std::lock_guard<std::mutex> lock(state_->mutex);
+  state_->tasks.push_back(task);
+  state_->wake.notify_one();
+  return promise;
+}
+
+bool Notifier::Start(napi_env env) {
+  napi_value name = nullptr;
+  napi_threadsafe_function done = nullptr;
+  if (napi_create_string_utf8(env, "wire-notify", NAPI_AUTO_LENGTH, &name) != napi_ok) return false;
+  if (napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, nullptr,
+                                      Settle, &done) != napi_ok) {
+    return false;
+  }
+  // A waiting notification must not keep the process alive.
+  napi_unref_threadsafe_function(env, done);
+  std::thread(Run, state_, done).detach();
+  started_ = true;
+  return true;
+}
+
+void Notifier::Stop() {
+  const std::lock_guard<std::mutex> lock(state_->mutex);
+  state_->stopping = true;
+  state_->wake.notify_one();
+}
+
+void Notifier::Run(std::shared_ptr<State> state, napi_threadsafe_function done) {
+  std::unique_lock<std::mutex> lock(state->mutex);
+  for (;;) {
+    state->wake.wait(lock, [&] { return state->stopping || !state->tasks.empty(); });
+    if (state->tasks.empty()) break;
+    Task* task = state->tasks.front();
+    state->tasks.pop_front();
+    const bool cancelled = state->stopping;
+    lock.unlock();
+    if (!cancelled) {
+      const ssize_t written = ::write(state->device->get(), task->message.data(), task->message.size());
+      task->result = written < 0 ? -errno : 0;
+    }
+    if (napi_call_threadsafe_function(done, task, napi_tsfn_nonblocking) != napi_ok) {
+      // The environment is closing: the function is gone and must not be released either.
+      delete task;
+      return;
+    }
+    lock.lock();
+  }
+  lock.unlock();
+  napi_release_threadsafe_function(done, napi_tsfn_release);
+}
+
+void Notifier::Settle(napi_env env, napi_value, void*, void* data) {
+  Task* task = static_cast<Task*>(data);
+  // Without an environment the process is on its way out: nobody waits for the promise.
+  if (env != nullptr) napi_resolve_deferred(env, task->deferred, Int(env, task->result));
+  delete task;
+}
+
+}  // namespace wire

@@ -1,0 +1,104 @@
+/** The real `Channel`: /dev/fuse on Node's loop, through the addon. */
+import { getSystemErrorName } from 'node:util';
+import type { ReadBytes } from '../../fs/filesystem.ts';
+import { MiB } from '../../lib/bytes.ts';
+import type { NativeAddon, NativeChannel } from '../native.ts';
+import type { Capabilities, Channel, ReceiveBatch } from '../transport.ts';
+import { errnoNumbers } from './errno.ts';
+
+/** Requests of one call into JavaScript; `kBatchRequests` of native/linux/channel.cc. */
+const BATCH_REQUESTS = 64;
+const MAX_WRITE_BYTES = MiB;
+/** Room for one request: read(2) gives EINVAL to less than the largest WRITE with its header. */
+const REQUEST_BYTES = MAX_WRITE_BYTES + 4096;
+/** Four large writes fit in a batch, or 64 small requests. */
+const ARENA_BYTES = 4 * REQUEST_BYTES;
+/** A header with the longest fixed body; listings and contents are sent as payload. */
+const HEAD_BYTES = 4096;
+/** writev(2) takes 1,024 pieces with the head; more are joined. */
+const PIECES_MAX = 1023;
+/** Ends of a connection: unmounted (ENODEV), aborted by fusectl (ECONNABORTED), not there (ENOTCONN). */
+const ENODEV = 19;
+const ECONNABORTED = 103;
+const ENOTCONN = 107;
+/** A notification that was still waiting when the channel was closed. */
+const ECANCELED = 125;
+
+export class DeviceChannel implements Channel {
+  readonly capabilities: Capabilities = {
+    maxWriteBytes: MAX_WRITE_BYTES,
+    notify: true,
+    readdirplus: true,
+  };
+  readonly head: Uint8Array = new Uint8Array(HEAD_BYTES);
+  readonly ended: Promise<void>;
+  readonly #addon: NativeAddon;
+  readonly #descriptor: number;
+  #native: NativeChannel | undefined;
+  #closed = false;
+  #resolveEnded: () => void = () => undefined;
+
+  /** Takes over `descriptor`, an open /dev/fuse of a mount. */
+  constructor(addon: NativeAddon, descriptor: number) {
+    this.#addon = addon;
+    this.#descriptor = descriptor;
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+  }
+
+  start(receive: ReceiveBatch): void {
+    if (this.#closed || this.#native !== undefined) throw new Error('a channel starts once');
+    const arena = new Uint8Array(ARENA_BYTES);
+    const bounds = new Uint32Array(2 * BATCH_REQUESTS);
+    this.#native = new this.#addon.Channel(
+      this.#descriptor,
+      arena,
+      bounds,
+      this.head,
+      REQUEST_BYTES,
+      (count) => receive(arena, bounds, count),
+      () => this.close(),
+    );
+  }
+
+  reply(headBytes: number, payload?: ReadBytes): boolean {
+    if (this.#native === undefined || this.#closed) return false;
+    const pieces =
+      payload === undefined || payload instanceof Uint8Array ? payload : joined(payload);
+    const errno = this.#native.reply(headBytes, pieces);
+    if (errno === 0) return true;
+    if (isGone(errno)) return false;
+    throw new Error(`the kernel refused a reply: ${getSystemErrorName(-errno)}`);
+  }
+
+  async notify(pieces: readonly Uint8Array[]): Promise<void> {
+    if (this.#native === undefined || this.#closed) return;
+    const result = await this.#native.notify(Buffer.concat(pieces));
+    // What the kernel does not know it cannot keep: nothing was left to do.
+    if (result >= 0 || isGone(-result)) return;
+    throw new Error(`the kernel refused a notification: ${getSystemErrorName(result)}`);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#native === undefined) this.#addon.closeDescriptor(this.#descriptor);
+    else this.#native.close();
+    this.#resolveEnded();
+  }
+}
+
+function isGone(errno: number): boolean {
+  return (
+    errno === errnoNumbers.ENOENT ||
+    errno === ENODEV ||
+    errno === ECONNABORTED ||
+    errno === ENOTCONN ||
+    errno === ECANCELED
+  );
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array | readonly Uint8Array[] {
+  return pieces.length > PIECES_MAX ? Buffer.concat(pieces) : pieces;
+}
