@@ -1,3 +1,10 @@
+import { setMaxListeners } from 'node:events';
+
+/** Many callers may wait on one signal: Node would warn of a leak at the eleventh. */
+function expectMany(signal: AbortSignal): void {
+  setMaxListeners(0, signal);
+}
+
 /**
  * Settles as `promise` does, or rejects with `signal.reason` if that comes first.
  *
@@ -8,6 +15,7 @@ export async function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Pr
   let onAbort = (): void => undefined;
   const aborted = new Promise<void>((resolve) => {
     onAbort = resolve;
+    expectMany(signal);
     signal.addEventListener('abort', onAbort, { once: true });
   });
   try {
@@ -28,6 +36,7 @@ export class LinkedAbort implements Disposable {
   constructor(parent: AbortSignal) {
     this.#parent = parent;
     this.#follow = () => this.#controller.abort(parent.reason);
+    expectMany(parent);
     if (parent.aborted) this.#follow();
     else parent.addEventListener('abort', this.#follow, { once: true });
   }

@@ -26,6 +26,26 @@ describe('raceAbort', () => {
   });
 });
 
+describe('many waits on one signal', () => {
+  it('are no leak that Node warns of', async () => {
+    const warnings: unknown[] = [];
+    const note = (warning: unknown): void => void warnings.push(warning);
+    process.on('warning', note);
+    const controller = new AbortController();
+    const races = Array.from(
+      { length: 30 },
+      async () => await raceAbort(forever, controller.signal),
+    );
+    const links = Array.from({ length: 30 }, () => new LinkedAbort(controller.signal));
+    controller.abort(new Error('enough'));
+    await Promise.allSettled(races);
+    for (const link of links) link[Symbol.dispose]();
+    await new Promise(setImmediate);
+    process.off('warning', note);
+    expect(warnings).toEqual([]);
+  });
+});
+
 describe('LinkedAbort', () => {
   it('follows its parent, with its reason', () => {
     const parent = new AbortController();
