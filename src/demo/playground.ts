@@ -22,6 +22,9 @@ import { type ObjectServer, startObjectServer } from './s3/object-server.ts';
 import { IssuedKeys, type RootKey } from './sts/issued-keys.ts';
 import { TokenService } from './sts/security-token-service.ts';
 
+/** Nobody here is protected by a slower one; RFC 8628 takes 5 where the provider names none. */
+const POLL_SECONDS = 1;
+
 export interface PlaygroundOptions {
   /** Default `standard`. */
   readonly iamDialect?: IamDialect;
@@ -60,6 +63,7 @@ export interface Playground extends AsyncDisposable {
   readonly iam: Iam;
   readonly s3: ObjectServer;
   readonly sts: TokenService;
+  readonly keys: IssuedKeys;
   /** What runs where, for people; the root's secret is not in it. */
   describe(): readonly string[];
 }
@@ -91,7 +95,7 @@ export async function startPlayground(
   for (const bucket of [DEMO_BUCKET, ...people.map(({ name }) => name)]) {
     s3.foreign.createBucket(bucket);
   }
-  return toPlayground({ dialect, root, iam, s3, sts }, closers.move());
+  return toPlayground({ dialect, root, iam, s3, sts, keys }, closers.move());
 }
 
 function iamOptions(options: PlaygroundOptions): Parameters<typeof startIam>[0] {
@@ -99,6 +103,7 @@ function iamOptions(options: PlaygroundOptions): Parameters<typeof startIam>[0] 
   return {
     dialect: options.iamDialect ?? 'standard',
     users: people,
+    pollIntervalSeconds: POLL_SECONDS,
     ...(iamPort !== undefined && { port: iamPort }),
     ...(clock !== undefined && { clock }),
     ...(rotateRefreshTokens !== undefined && { rotateRefreshTokens }),
@@ -117,6 +122,7 @@ interface Parts {
   readonly iam: Iam;
   readonly s3: ObjectServer;
   readonly sts: TokenService;
+  readonly keys: IssuedKeys;
 }
 
 function toPlayground(parts: Parts, closers: Closers): Playground {
@@ -142,7 +148,7 @@ function toPlayground(parts: Parts, closers: Closers): Playground {
   return {
     ...{ issuer: iam.issuer, endpoint: s3.url, audience: AUDIENCE, bucket: DEMO_BUCKET },
     ...{ role: roles['wire-demo'], roles, root: parts.root, users: people },
-    ...{ iam, s3, sts: parts.sts, describe },
+    ...{ iam, s3, sts: parts.sts, keys: parts.keys, describe },
     [Symbol.asyncDispose]: async () => await closers[Symbol.asyncDispose](),
   };
 }

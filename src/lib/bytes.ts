@@ -1,6 +1,6 @@
 export const KiB = 1024;
-export const MiB = 1024 * KiB;
-export const GiB = 1024 * MiB;
+export const MiB: number = 1024 * KiB;
+export const GiB: number = 1024 * MiB;
 
 /** Byte range `[start, end)`. */
 export interface Extent {

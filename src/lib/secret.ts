@@ -1,8 +1,7 @@
-import { inspect } from 'node:util';
-
 /**
- * A value that must not be seen: token, key, device code. Prints, serialises and inspects as
- * `[secret]`, so that a log line or an error that holds one gives nothing away.
+ * A value that must not be seen: token, key, device code. Prints and serialises as `[secret]`, and
+ * `util.inspect` does not show private fields: a log line or an error that holds one gives nothing
+ * away.
  */
 export class Secret {
   readonly #value: string;
@@ -21,10 +20,6 @@ export class Secret {
   }
 
   toJSON(): string {
-    return '[secret]';
-  }
-
-  [inspect.custom](): string {
     return '[secret]';
   }
 }

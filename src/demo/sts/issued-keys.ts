@@ -53,6 +53,11 @@ export class IssuedKeys implements PrincipalBook {
     return key;
   }
 
+  /** Every temporary key that is remembered, in order of issue: tests look for them in logs. */
+  get issued(): readonly TemporaryKey[] {
+    return [...this.#temporary.values()];
+  }
+
   /** Ends every temporary key now. */
   expireAll(): void {
     const now = this.#clock.now();

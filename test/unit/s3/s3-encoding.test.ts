@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  conditionHeaders,
   copySource,
   decodeListedKey,
   etagOfParts,
@@ -37,6 +38,14 @@ describe('copySource', () => {
 
   it('encodes what encodeURIComponent leaves', () => {
     expect(copySource('b', "a!'()*~/c d+")).toBe('b/a%21%27%28%29%2A~/c%20d%2B');
+  });
+});
+
+describe('conditions of a write', () => {
+  it('name the ETag without quotes, as Ceph RGW wants it', () => {
+    expect(conditionHeaders({ must: 'be', etag: '"abc"' })).toEqual({ IfMatch: 'abc' });
+    expect(conditionHeaders({ must: 'be-absent' })).toEqual({ IfNoneMatch: '*' });
+    expect(conditionHeaders(undefined)).toEqual({});
   });
 });
 
