@@ -1,0 +1,80 @@
+import { nameOfPart } from '../store/keys.ts';
+import type { Dirent, MaybePromise } from './filesystem.ts';
+import type { DirectoryHandle } from './handle-table.ts';
+
+/** A dirent without what must be computed for it. */
+export type ListedName = Omit<Dirent, 'ino' | 'type'> & { readonly type: 'file' | 'directory' };
+
+/** Takes a name, '.' and '..' with `part` undefined; false when there is no more room. */
+export type TakeName = (dirent: ListedName, part: string | undefined) => boolean;
+
+const DOT = nameOfPart('.');
+const DOTS = nameOfPart('..');
+/** Cookies: 1 after '.', 2 after '..', then 3 after the first name of the listing. */
+const FIRST_NAME = 2;
+
+/**
+ * Hands the names after `cookie` to `take` until it is full. Waits for a page of the listing only
+ * while nothing was taken, so that the first names are told as soon as they are known.
+ */
+export function walkDirectory(
+  handle: DirectoryHandle,
+  cookie: number,
+  take: TakeName,
+  signal: () => AbortSignal,
+): MaybePromise<void> {
+  const { directory } = handle.node;
+  // From the start again (rewinddir) means what is there now.
+  if (cookie === 0 || handle.listing === undefined) handle.listing = directory.open();
+  let next = cookie;
+  let taken = 0;
+  if (next === 0) {
+    if (!take({ name: DOT, type: 'directory', cookie: 1 }, undefined)) return undefined;
+    next = 1;
+    taken += 1;
+  }
+  if (next === 1) {
+    if (!take({ name: DOTS, type: 'directory', cookie: 2 }, undefined)) return undefined;
+    next = FIRST_NAME;
+    taken += 1;
+  }
+  const told = takeKnown(handle, next, take);
+  if (told.full || taken + told.taken > 0 || handle.listing.done) return undefined;
+  return walkOn(handle, told.next, take, signal());
+}
+
+async function walkOn(
+  handle: DirectoryHandle,
+  cookie: number,
+  take: TakeName,
+  signal: AbortSignal,
+): Promise<void> {
+  const { listing, node } = handle;
+  let next = cookie;
+  while (listing !== undefined && !listing.done) {
+    await node.directory.more(listing, signal);
+    const told = takeKnown(handle, next, take);
+    if (told.full || told.taken > 0) return;
+    next = told.next;
+  }
+}
+
+/** Tells what is listed so far. */
+function takeKnown(
+  { listing, node }: DirectoryHandle,
+  cookie: number,
+  take: TakeName,
+): { readonly next: number; readonly taken: number; readonly full: boolean } {
+  let taken = 0;
+  let next = cookie;
+  const names = listing?.names ?? [];
+  for (; next - FIRST_NAME < names.length; next += 1) {
+    const part = names[next - FIRST_NAME] ?? '';
+    const found = node.directory.shown(part);
+    if (found === undefined) continue;
+    const dirent = { name: nameOfPart(part), type: found.type, cookie: next + 1 };
+    if (!take(dirent, part)) return { next, taken, full: true };
+    taken += 1;
+  }
+  return { next, taken, full: false };
+}

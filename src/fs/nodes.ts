@@ -1,0 +1,121 @@
+/**
+ * The files and directories that the kernel, an open handle or unsaved bytes refer to. A node's
+ * key is not kept but read off its parents, so that renaming a directory moves all below it.
+ */
+import { childDirectory, childKey } from '../store/keys.ts';
+import type { ObjectVersion } from '../store/object-store.ts';
+import type { Directory } from './directory.ts';
+import type { Place } from './directory-source.ts';
+import type { InodeNumber } from './ids.ts';
+import { Exclusive } from './locks.ts';
+import type { PinnedVersion } from './pinned-version.ts';
+import { staleFile } from './refusals.ts';
+import type { StagedFile } from './staged-file.ts';
+
+/** What chmod, chown and utimens set. Times of a file are those of the version `etag`. */
+export interface Overrides {
+  mode?: number;
+  uid?: number;
+  gid?: number;
+  etag?: string;
+  atimeMs?: number;
+  mtimeMs?: number;
+  ctimeMs?: number;
+}
+
+/** One open(2) of a file, as far as its node minds. */
+export interface FileUse {
+  /** The version this open reads; undefined when it began with local content. */
+  readonly pinned: PinnedVersion | undefined;
+}
+
+/** What any node has. */
+abstract class BaseNode {
+  readonly inode: InodeNumber;
+  /** Undefined for the root, and once the name is gone. */
+  parent: DirectoryNode | undefined;
+  name: string;
+  /** The kernel's references. */
+  lookups = 0;
+  /** Its name leads elsewhere, or nowhere. */
+  removed = false;
+  /** And that by our own doing: what is written to it is not for the bucket. */
+  unlinked = false;
+  /** Attributes set here; found again by key when the node is made anew. */
+  overrides: Overrides | undefined;
+
+  constructor(inode: InodeNumber, parent: DirectoryNode | undefined, name: string) {
+    this.inode = inode;
+    this.parent = parent;
+    this.name = name;
+  }
+}
+
+export class FileNode extends BaseNode {
+  readonly type = 'file';
+  /** The object as last seen; undefined while nothing is in the bucket. */
+  version: ObjectVersion | undefined;
+  /** Local content; kept as long as somebody has the file open. */
+  staged: StagedFile | undefined;
+  readonly handles: Set<FileUse> = new Set<FileUse>();
+  /** Held while the content or the name changes. */
+  readonly changing: Exclusive = new Exclusive();
+  /** What the kernel's pages of this file show. */
+  cachedEtag: string | undefined;
+}
+
+export class DirectoryNode extends BaseNode {
+  readonly type = 'directory';
+  readonly directory: Directory;
+  /** Nodes by name; only those that somebody refers to. */
+  readonly children: Map<string, Node> = new Map<string, Node>();
+  /** Where a bucket begins; undefined below that, and for the list of buckets. */
+  readonly top: Place | undefined;
+  /** Open handles. */
+  opens = 0;
+  /** The last change made here, ms since the epoch. */
+  changedMs: number;
+
+  constructor(
+    inode: InodeNumber,
+    parent: DirectoryNode | undefined,
+    name: string,
+    made: {
+      readonly top: Place | undefined;
+      readonly changedMs: number;
+      readonly directory: (node: DirectoryNode) => Directory;
+    },
+  ) {
+    super(inode, parent, name);
+    this.top = made.top;
+    this.changedMs = made.changedMs;
+    this.directory = made.directory(this);
+  }
+}
+
+export type Node = FileNode | DirectoryNode;
+
+/** Whether `node` is the list of buckets, where nothing can be made or removed. */
+export function isBucketList(node: DirectoryNode): boolean {
+  return node.top === undefined && node.parent === undefined && !node.removed;
+}
+
+/** Where a directory is. */
+export function placeOf(node: DirectoryNode): Place {
+  if (node.top !== undefined) return node.top;
+  if (node.parent === undefined) throw staleFile;
+  const { store, key } = placeOf(node.parent);
+  return { store, key: childDirectory(key, node.name) };
+}
+
+/** Where a file is. */
+export function filePlaceOf(node: FileNode): Place {
+  if (node.parent === undefined) throw staleFile;
+  const { store, key } = placeOf(node.parent);
+  return { store, key: childKey(key, node.name) };
+}
+
+/** Whether the bucket has another version than the local content, which has nothing unsaved. */
+export function isOvertaken({ staged, version, removed }: FileNode): boolean {
+  return !removed && staged?.dirty === false && staged.base?.etag !== version?.etag;
+}

@@ -1,0 +1,447 @@
+/**
+ * `FileSystem` over a store of objects. Each operation here finds its node or handle and hands
+ * the work on: names to `Tree` and `Renamer`, content to `Reader` and `Writer`, struct stat to
+ * `AttributeStore`. docs/SEMANTICS.md says what programs may rely on.
+ */
+import { AttributeStore, childInos } from './attributes.ts';
+import { type ListedName, walkDirectory } from './directory-walk.ts';
+import type {
+  AttributeChanges,
+  Attributes,
+  AttributesReply,
+  CreatedFile,
+  Dirent,
+  Entry,
+  FileSystem,
+  FileSystemStatistics,
+  FillDirents,
+  FillEntries,
+  MaybePromise,
+  OpenedFile,
+  OpenFlags,
+  ReadBytes,
+  RenameFlags,
+  RequestContext,
+} from './filesystem.ts';
+import { DirectoryHandle, FileHandle, HandleTable } from './handle-table.ts';
+import type { HandleId, InodeNumber } from './ids.ts';
+import { InodeTable } from './inode-table.ts';
+import { SharedLock } from './locks.ts';
+import { type DirectoryNode, type FileNode, isOvertaken, type Node } from './nodes.ts';
+import type { ObjectFileSystemOptions } from './options.ts';
+import { Reader } from './reader.ts';
+import {
+  alreadyThere,
+  badHandle,
+  isADirectory,
+  noSuchEntry,
+  notADirectory,
+  readOnlyMount,
+  staleFile,
+} from './refusals.ts';
+import { Renamer } from './renamer.ts';
+import { StagingArea } from './staging-area.ts';
+import { type FoundNode, partFor, refuseInBucketList, refuseLongKey, Tree } from './tree.ts';
+import { Uploader } from './uploader.ts';
+import { contentOf, type SaveFailure, Writer } from './writer.ts';
+
+/** What `wire status` shows of a mount's files. */
+export interface FileSystemState {
+  /** Handles of files and directories. */
+  readonly openHandles: number;
+  /** Files with changes that are not in the bucket yet, and their length. */
+  readonly unsavedFiles: number;
+  readonly unsavedBytes: number;
+  readonly uploads: number;
+  readonly failures: readonly SaveFailure[];
+}
+
+/** A store has no limits worth telling; programs only look whether there is room: 1 PiB. */
+const STATISTICS: FileSystemStatistics = {
+  blockBytes: 4096,
+  blocks: 2 ** 38,
+  freeBlocks: 2 ** 38,
+  files: 2 ** 32,
+  freeFiles: 2 ** 32,
+  nameBytes: 255,
+};
+
+export class ObjectFileSystem implements FileSystem, AsyncDisposable {
+  readonly #options: ObjectFileSystemOptions;
+  readonly #nodes: InodeTable;
+  readonly #handles = new HandleTable();
+  readonly #attributes: AttributeStore;
+  readonly #reader: Reader;
+  readonly #uploader: Uploader;
+  readonly #writer: Writer;
+  readonly #tree: Tree;
+  readonly #renamer: Renamer;
+
+  constructor(options: ObjectFileSystemOptions) {
+    const { clock, listTtlMs, log } = options;
+    const treeLock = new SharedLock();
+    this.#options = options;
+    this.#nodes = new InodeTable(options);
+    this.#attributes = new AttributeStore(options);
+    this.#reader = new Reader(options.memoryBytes);
+    this.#uploader = new Uploader(log);
+    const [nodes, attributes] = [this.#nodes, this.#attributes];
+    this.#tree = new Tree({ nodes, attributes, treeLock, clock, listTtlMs });
+    this.#writer = new Writer({
+      staging: new StagingArea(options.stagingDir, clock),
+      uploader: this.#uploader,
+      reader: this.#reader,
+      attributes,
+      treeLock,
+      clock,
+      log,
+    });
+    const [tree, writer] = [this.#tree, this.#writer];
+    this.#renamer = new Renamer({ tree, nodes, attributes, writer, treeLock, clock, log });
+  }
+
+  get state(): FileSystemState {
+    const unsaved = [...this.#writer.unsaved()];
+    return {
+      openHandles: this.#handles.size,
+      unsavedFiles: unsaved.length,
+      unsavedBytes: unsaved.reduce((bytes, { staged }) => bytes + (staged?.bytes ?? 0), 0),
+      uploads: this.#uploader.running,
+      failures: [...this.#writer.failures],
+    };
+  }
+
+  /**
+   * Saves everything that is not in the bucket, for an unmount.
+   *
+   * @throws WireError `not-saved` when some of it could not be; its bytes stay.
+   */
+  async sync(signal: AbortSignal): Promise<void> {
+    await this.#writer.sync(signal);
+  }
+
+  /** Ends all work. What is not saved by now is put aside in the staging folder's `kept/`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writer.close();
+    await this.#reader[Symbol.asyncDispose]();
+  }
+
+  lookup(parent: InodeNumber, name: Uint8Array, context: RequestContext): MaybePromise<Entry> {
+    const found = this.#tree.find(this.#directory(parent), partFor(name), () => context.signal);
+    return found instanceof Promise ? found.then((late) => this.#refer(late)) : this.#refer(found);
+  }
+
+  forget(inode: InodeNumber, count: number): void {
+    const node = this.#nodes.find(inode);
+    if (node !== undefined) this.#nodes.release(node, count);
+  }
+
+  getattr(
+    inode: InodeNumber,
+    _: HandleId | undefined,
+    context: RequestContext,
+  ): MaybePromise<AttributesReply> {
+    const node = this.#nodes.get(inode);
+    if (node.removed) return this.#attributesOf(node, 0);
+    const ttlMs = this.#tree.freshFor(node, () => context.signal);
+    return ttlMs instanceof Promise
+      ? ttlMs.then((late) => this.#shown(node, late))
+      : this.#shown(node, ttlMs);
+  }
+
+  async setattr(
+    inode: InodeNumber,
+    handle: HandleId | undefined,
+    changes: AttributeChanges,
+    context: RequestContext,
+  ): Promise<AttributesReply> {
+    this.#refuseIfReadOnly();
+    const node = this.#nodes.get(inode);
+    if (changes.bytes !== undefined) {
+      if (node.type === 'directory') throw isADirectory;
+      const file = handle === undefined ? undefined : this.#handles.file(handle);
+      if (file?.access === 'read') throw badHandle;
+      if (file === undefined && !node.removed) {
+        const ttlMs = await this.#tree.freshFor(node, () => context.signal);
+        if (ttlMs === undefined) throw staleFile;
+      }
+      await this.#writer.truncate(node, file, changes.bytes, context.signal);
+    }
+    const asks = Object.keys(changes).some((name) => name !== 'bytes');
+    if (asks) this.#attributes.change(node, changes, this.#options.clock.now());
+    return this.#attributesOf(node, this.#options.listTtlMs);
+  }
+
+  async mkdir(
+    parent: InodeNumber,
+    name: Uint8Array,
+    mode: number,
+    context: RequestContext,
+  ): Promise<Entry> {
+    this.#refuseIfReadOnly();
+    const directory = this.#directory(parent);
+    const node = await this.#tree.mkdir(directory, partFor(name), context.signal);
+    this.#attributes.created(node, mode, context);
+    return this.#refer({ node, ttlMs: this.#options.listTtlMs });
+  }
+
+  async unlink(parent: InodeNumber, name: Uint8Array, context: RequestContext): Promise<void> {
+    this.#refuseIfReadOnly();
+    await this.#tree.unlink(this.#directory(parent), partFor(name), context.signal);
+  }
+
+  async rmdir(parent: InodeNumber, name: Uint8Array, context: RequestContext): Promise<void> {
+    this.#refuseIfReadOnly();
+    await this.#tree.rmdir(this.#directory(parent), partFor(name), context.signal);
+  }
+
+  async rename(
+    parent: InodeNumber,
+    name: Uint8Array,
+    newParent: InodeNumber,
+    newName: Uint8Array,
+    flags: RenameFlags,
+    context: RequestContext,
+  ): Promise<void> {
+    this.#refuseIfReadOnly();
+    const from = { parent: this.#directory(parent), name: partFor(name) };
+    const to = { parent: this.#directory(newParent), name: partFor(newName) };
+    await this.#renamer.rename(from, to, flags, context.signal);
+  }
+
+  open(inode: InodeNumber, flags: OpenFlags, context: RequestContext): MaybePromise<OpenedFile> {
+    const node = this.#nodes.get(inode);
+    if (node.type === 'directory') throw isADirectory;
+    if (flags.access !== 'read' || flags.truncate) this.#refuseIfReadOnly();
+    const ttlMs = node.removed ? 0 : this.#tree.freshFor(node, () => context.signal);
+    if (!(ttlMs instanceof Promise)) return this.#openFresh(node, ttlMs, flags, context);
+    return ttlMs.then(async (late) => await this.#openFresh(node, late, flags, context));
+  }
+
+  async create(
+    parent: InodeNumber,
+    name: Uint8Array,
+    mode: number,
+    flags: OpenFlags,
+    context: RequestContext,
+  ): Promise<CreatedFile> {
+    this.#refuseIfReadOnly();
+    const directory = this.#directory(parent);
+    const part = partFor(name);
+    refuseInBucketList(directory);
+    refuseLongKey(directory, part);
+    const found = await this.#tree.find(directory, part, () => context.signal);
+    if (found !== undefined) {
+      if (flags.exclusive) throw alreadyThere;
+      if (found.node.type === 'directory') throw isADirectory;
+      const opened = await this.#open(found.node, flags, context);
+      return { ...opened, entry: this.#refer(found) };
+    }
+    const staged = await this.#writer.startNew();
+    staged.exclusive = flags.exclusive;
+    const node = this.#nodes.addFile(directory, part);
+    this.#writer.adopt(node, staged);
+    this.#attributes.created(node, mode, context);
+    directory.changedMs = this.#options.clock.now();
+    const handle = this.#handles.add(this.#use(node, flags));
+    const entry = this.#refer({ node, ttlMs: this.#options.listTtlMs });
+    return { handle, keepCache: false, directIo: false, entry };
+  }
+
+  read(
+    handle: HandleId,
+    offset: number,
+    bytes: number,
+    context: RequestContext,
+  ): MaybePromise<ReadBytes> {
+    const file = this.#handles.file(handle);
+    if (file.access === 'write') throw badHandle;
+    const staged = contentOf(file);
+    if (staged !== undefined) return staged.read(offset, bytes);
+    if (file.pinned === undefined) throw staleFile;
+    const extent = { start: offset, end: offset + bytes };
+    return this.#reader.read(file.pinned, extent, file.position, () => context.signal);
+  }
+
+  async write(
+    handle: HandleId,
+    offset: number,
+    bytes: Uint8Array,
+    context: RequestContext,
+  ): Promise<void> {
+    const file = this.#handles.file(handle);
+    if (file.access === 'read') throw badHandle;
+    // The transport takes its memory back as soon as we wait.
+    await this.#writer.write(file, offset, new Uint8Array(bytes), context.signal);
+  }
+
+  flush(handle: HandleId, context: RequestContext): MaybePromise<void> {
+    const file = this.#handles.file(handle);
+    // Who only reads has nothing to save, and must not end what others are writing.
+    if (file.access === 'read') return undefined;
+    return this.#writer.flush(file, context.signal);
+  }
+
+  fsync(handle: HandleId, _: boolean, context: RequestContext): MaybePromise<void> {
+    return this.#writer.flush(this.#handles.file(handle), context.signal);
+  }
+
+  async release(handle: HandleId, context: RequestContext): Promise<void> {
+    const file = this.#handles.file(handle);
+    const { node, pinned } = file;
+    this.#handles.remove(handle);
+    node.handles.delete(file);
+    if (pinned !== undefined) this.#reader.unpin(pinned);
+    if (node.handles.size === 0) await this.#writer.release(node, context.signal);
+    this.#nodes.release(node);
+  }
+
+  opendir(inode: InodeNumber): OpenedFile {
+    const node = this.#directory(inode);
+    node.opens += 1;
+    const handle = this.#handles.add(new DirectoryHandle(node));
+    return { handle, keepCache: false, directIo: false };
+  }
+
+  readdir(
+    handle: HandleId,
+    cookie: number,
+    fill: FillDirents,
+    context: RequestContext,
+  ): MaybePromise<void> {
+    const directory = this.#handles.directory(handle);
+    const ino = childInos(directory.node);
+    const take = (dirent: ListedName, part: string | undefined): boolean =>
+      fill({
+        ...dirent,
+        ino: part === undefined ? this.#dotIno(directory.node, dirent) : ino(part, dirent.type),
+      });
+    return walkDirectory(directory, cookie, take, () => context.signal);
+  }
+
+  readdirplus(
+    handle: HandleId,
+    cookie: number,
+    fill: FillEntries,
+    context: RequestContext,
+  ): MaybePromise<void> {
+    const directory = this.#handles.directory(handle);
+    const { node } = directory;
+    const take = (dirent: ListedName, part: string | undefined): boolean => {
+      if (part === undefined)
+        return fill({ ...dirent, ino: this.#dotIno(node, dirent) }, undefined);
+      return this.#fillEntry(node, dirent, part, fill);
+    };
+    return walkDirectory(directory, cookie, take, () => context.signal);
+  }
+
+  releasedir(handle: HandleId): void {
+    const { node } = this.#handles.directory(handle);
+    this.#handles.remove(handle);
+    node.opens -= 1;
+    this.#nodes.release(node);
+  }
+
+  /** Names are in the bucket when the call that made them returns. */
+  fsyncdir(): void {
+    // Nothing is ever waiting.
+  }
+
+  statfs(): FileSystemStatistics {
+    return STATISTICS;
+  }
+
+  #openFresh(
+    node: FileNode,
+    ttlMs: number | undefined,
+    flags: OpenFlags,
+    context: RequestContext,
+  ): MaybePromise<OpenedFile> {
+    if (ttlMs === undefined) throw staleFile;
+    return this.#open(node, flags, context);
+  }
+
+  #open(node: FileNode, flags: OpenFlags, context: RequestContext): MaybePromise<OpenedFile> {
+    if (isOvertaken(node)) {
+      return this.#writer.supersede(node).then(async () => await this.#open(node, flags, context));
+    }
+    if (node.staged === undefined && node.version === undefined) throw noSuchEntry;
+    const etag = (node.staged?.base ?? node.version)?.etag;
+    const keepCache = node.cachedEtag !== undefined && node.cachedEtag === etag;
+    node.cachedEtag = etag;
+    const file = this.#use(node, flags);
+    const opened = { handle: this.#handles.add(file), keepCache, directIo: false };
+    if (!flags.truncate) return opened;
+    return this.#truncateOpened(file, opened, context);
+  }
+
+  async #truncateOpened(
+    file: FileHandle,
+    opened: OpenedFile,
+    context: RequestContext,
+  ): Promise<OpenedFile> {
+    try {
+      await this.#writer.truncate(file.node, file, 0, context.signal);
+      return opened;
+    } catch (error) {
+      await this.release(opened.handle, context);
+      throw error;
+    }
+  }
+
+  #use(node: FileNode, flags: OpenFlags): FileHandle {
+    const { version, staged } = node;
+    const pins = staged === undefined && version !== undefined;
+    const file = new FileHandle(node, flags, pins ? this.#reader.pin(node, version) : undefined);
+    node.handles.add(file);
+    return file;
+  }
+
+  #fillEntry(parent: DirectoryNode, dirent: ListedName, part: string, fill: FillEntries): boolean {
+    const found = parent.directory.shown(part);
+    if (found === undefined) return true;
+    const node = this.#tree.bind(parent, part, found);
+    const ttlMs = parent.directory.peek(part)?.ttlMs ?? 0;
+    const attributes = this.#attributes.of(node);
+    const entry: Entry = { inode: node.inode, attributes, ttlMs };
+    const taken = fill({ ...dirent, ino: attributes.ino }, entry);
+    if (taken) node.lookups += 1;
+    else this.#nodes.release(node);
+    return taken;
+  }
+
+  /** Counts a reference of the kernel. */
+  #refer(found: FoundNode | undefined): Entry {
+    if (found === undefined) throw noSuchEntry;
+    const { node, ttlMs } = found;
+    const attributes = this.#attributes.of(node);
+    node.lookups += 1;
+    return { inode: node.inode, attributes, ttlMs };
+  }
+
+  #attributesOf(node: Node, ttlMs: number): AttributesReply {
+    return { attributes: this.#attributes.of(node), ttlMs };
+  }
+
+  /** fstat of an open file works also when its name has gone. */
+  #shown(node: Node, ttlMs: number | undefined): AttributesReply {
+    const open = node.type === 'file' ? node.handles.size > 0 : node.opens > 0;
+    if (ttlMs === undefined && !open) throw staleFile;
+    return this.#attributesOf(node, ttlMs ?? 0);
+  }
+
+  #dotIno(node: DirectoryNode, { cookie }: Pick<Dirent, 'cookie'>): Attributes['ino'] {
+    return this.#attributes.of(cookie === 1 ? node : (node.parent ?? node)).ino;
+  }
+
+  /** @throws FsError ENOTDIR for a file. */
+  #directory(inode: InodeNumber): DirectoryNode {
+    const node = this.#nodes.get(inode);
+    if (node.type !== 'directory') throw notADirectory;
+    return node;
+  }
+
+  #refuseIfReadOnly(): void {
+    if (this.#options.readOnly) throw readOnlyMount;
+  }
+}

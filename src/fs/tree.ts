@@ -1,0 +1,250 @@
+/**
+ * Names: what they lead to, and making and removing them. Changes share the tree's lock, so that
+ * no directory above moves meanwhile; the kernel itself lets one change at a time into a
+ * directory.
+ */
+import type { Clock } from '../lib/clock.ts';
+import { StoreError } from '../store/errors.ts';
+import { childDirectory, childKey, fitsKey, partOfName } from '../store/keys.ts';
+import type { AttributeStore } from './attributes.ts';
+import type { Answer } from './directory.ts';
+import { type Found, foundDirectory } from './directory-source.ts';
+import { FsError } from './errno.ts';
+import type { MaybePromise } from './filesystem.ts';
+import type { InodeTable } from './inode-table.ts';
+import type { SharedLock } from './locks.ts';
+import {
+  type DirectoryNode,
+  type FileNode,
+  filePlaceOf,
+  isBucketList,
+  type Node,
+  placeOf,
+} from './nodes.ts';
+import {
+  alreadyThere,
+  isADirectory,
+  noSuchEntry,
+  notADirectory,
+  notEmpty,
+  notPermitted,
+} from './refusals.ts';
+
+/** A node found by name, and for how long the kernel may believe it. */
+export interface FoundNode {
+  readonly node: Node;
+  readonly ttlMs: number;
+}
+
+export interface TreeParts {
+  readonly nodes: InodeTable;
+  readonly attributes: AttributeStore;
+  readonly treeLock: SharedLock;
+  readonly clock: Clock;
+  readonly listTtlMs: number;
+}
+
+const MARKER = {
+  precondition: { must: 'be-absent' },
+  contentType: 'application/x-directory',
+} as const;
+
+export class Tree {
+  readonly #parts: TreeParts;
+
+  constructor(parts: TreeParts) {
+    this.#parts = parts;
+  }
+
+  /** What `name` leads to; undefined when there is nothing. */
+  find(
+    parent: DirectoryNode,
+    name: string,
+    signal: () => AbortSignal,
+  ): MaybePromise<FoundNode | undefined> {
+    const answer = parent.directory.peek(name);
+    if (answer !== undefined) return this.#bind(parent, name, answer);
+    return this.#ask(parent, name, signal());
+  }
+
+  /** The node that `found` in a listing of `parent` stands for. */
+  bind(parent: DirectoryNode, name: string, found: Found): Node {
+    return this.#parts.nodes.bind(parent, name, found);
+  }
+
+  /**
+   * Brings a node up to date with its name, when what is known of that is too old, and says for
+   * how long that holds; undefined when the name leads elsewhere by now, or nowhere.
+   */
+  freshFor(node: Node, signal: () => AbortSignal): MaybePromise<number | undefined> {
+    const { parent } = node;
+    // The root has no name that could change.
+    if (parent === undefined) return node.removed ? undefined : this.#parts.listTtlMs;
+    const found = this.find(parent, node.name, signal);
+    const same = (now: FoundNode | undefined): number | undefined =>
+      now?.node === node ? now.ttlMs : undefined;
+    return found instanceof Promise ? found.then(same) : same(found);
+  }
+
+  async mkdir(parent: DirectoryNode, name: string, signal: AbortSignal): Promise<DirectoryNode> {
+    refuseInBucketList(parent);
+    const { treeLock, nodes, clock } = this.#parts;
+    if ((await this.find(parent, name, () => signal)) !== undefined) throw alreadyThere;
+    const put = async (): Promise<void> => {
+      const { store, key } = placeOf(parent);
+      const marker = childDirectory(key, name);
+      if (!fitsKey(marker)) throw keyTooLong;
+      await store.put(marker, new Uint8Array(0), MARKER, signal);
+    };
+    await this.#tried(parent, name, async () => await treeLock.share(put, signal));
+    parent.directory.changed(name, foundDirectory);
+    const node = nodes.bind(parent, name, foundDirectory) as DirectoryNode;
+    node.directory.isNew();
+    node.changedMs = clock.now();
+    parent.changedMs = clock.now();
+    return node;
+  }
+
+  async unlink(parent: DirectoryNode, name: string, signal: AbortSignal): Promise<void> {
+    refuseInBucketList(parent);
+    const found = await this.find(parent, name, () => signal);
+    if (found === undefined) throw noSuchEntry;
+    const { node } = found;
+    if (node.type === 'directory') throw isADirectory;
+    await node.changing.run(async () => await this.#unlinkLocked(node, signal), signal);
+  }
+
+  async rmdir(parent: DirectoryNode, name: string, signal: AbortSignal): Promise<void> {
+    refuseInBucketList(parent);
+    const found = await this.find(parent, name, () => signal);
+    if (found === undefined) throw noSuchEntry;
+    const { node } = found;
+    if (node.type === 'file') throw notADirectory;
+    const remove = async (): Promise<void> => {
+      await refuseUnlessEmpty(node, signal);
+      const { store, key } = placeOf(node);
+      await store.delete(key, signal);
+      this.gone(node);
+    };
+    await this.#tried(parent, name, async () => {
+      await this.#parts.treeLock.share(remove, signal);
+    });
+  }
+
+  /**
+   * `node` has lost its name by our own doing. One that was never `stored` leaves the name to an
+   * object that somebody else may have made meanwhile, which was never ours to delete.
+   */
+  gone(node: Node, stored = true): void {
+    const { parent, name } = node;
+    if (parent === undefined) return;
+    this.keepInView(parent);
+    parent.changedMs = this.#parts.clock.now();
+    if (stored) parent.directory.changed(name, undefined);
+    else parent.directory.dropLocal(name);
+    this.#parts.attributes.take(node);
+    node.unlinked = true;
+    this.#parts.nodes.detach(node);
+  }
+
+  /**
+   * A directory without marker ends with its last key. After `rm d/*` people expect `d` to be
+   * there still, and `rm -r` does: this mount goes on showing it, and those above it.
+   */
+  keepInView(directory: DirectoryNode): void {
+    for (let at = directory; at.parent !== undefined && at.top === undefined; at = at.parent) {
+      at.parent.directory.addLocal(at.name, 'directory');
+    }
+  }
+
+  async #unlinkLocked(node: FileNode, signal: AbortSignal): Promise<void> {
+    const { parent, name } = node;
+    if (parent === undefined) throw noSuchEntry;
+    // A failed upload may have arrived all the same.
+    const stored = node.version !== undefined || node.staged?.failed === true;
+    await this.#tried(parent, name, async () => {
+      await this.#parts.treeLock.share(async () => {
+        const { store, key } = filePlaceOf(node);
+        if (stored) await store.delete(key, signal);
+      }, signal);
+    });
+    this.gone(node, stored);
+  }
+
+  async #ask(
+    parent: DirectoryNode,
+    name: string,
+    signal: AbortSignal,
+  ): Promise<FoundNode | undefined> {
+    return this.#bind(parent, name, await parent.directory.find(name, signal));
+  }
+
+  #bind(parent: DirectoryNode, name: string, { found, ttlMs }: Answer): FoundNode | undefined {
+    if (found !== undefined) return { node: this.bind(parent, name, found), ttlMs };
+    // Somebody else removed it.
+    const before = parent.children.get(name);
+    if (before === undefined) return undefined;
+    if (before.type === 'directory' && holdsUnsaved(before)) {
+      // What is being written there needs it; the upload makes it anew.
+      parent.directory.addLocal(name, 'directory');
+      return { node: before, ttlMs };
+    }
+    this.#parts.nodes.detach(before);
+    return undefined;
+  }
+
+  /** After a refusal, what the name leads to is anybody's guess. */
+  async #tried(parent: DirectoryNode, name: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (error instanceof StoreError) parent.directory.invalidate(name);
+      throw error;
+    }
+  }
+}
+
+const keyTooLong = new FsError('ENAMETOOLONG', 'make a path of more than 1024 bytes');
+
+/**
+ * A name as the kernel gave it, as part of a key.
+ *
+ * @throws FsError ENAMETOOLONG, or EINVAL for what no key can hold.
+ */
+export function partFor(name: Uint8Array): string {
+  const answer = partOfName(name);
+  if (answer.ok) return answer.part;
+  if (answer.why === 'too-long') throw new FsError('ENAMETOOLONG', 'use a name of over 255 bytes');
+  throw new FsError('EINVAL', 'use a name that is not UTF-8, or reserved');
+}
+
+/** @throws FsError ENAMETOOLONG when the store cannot hold the key. */
+export function refuseLongKey(parent: DirectoryNode, name: string): void {
+  if (!fitsKey(childKey(placeOf(parent).key, name))) throw keyTooLong;
+}
+
+export function refuseInBucketList(parent: DirectoryNode): void {
+  if (isBucketList(parent)) throw notPermitted;
+}
+
+/** @throws FsError ENOTEMPTY when anything but its marker is below `node`, shown or not. */
+export async function refuseUnlessEmpty(node: DirectoryNode, signal: AbortSignal): Promise<void> {
+  if (node.top !== undefined) throw notPermitted;
+  if (node.directory.hasLocal) throw notEmpty;
+  const { store, key } = placeOf(node);
+  let continuation: string | undefined;
+  do {
+    const more = continuation === undefined ? {} : { continuation };
+    const page = await store.list({ prefix: key, maxKeys: 2, ...more }, signal);
+    if (page.objects.some((object) => object.key !== key)) throw notEmpty;
+    continuation = page.next;
+  } while (continuation !== undefined);
+}
+
+function holdsUnsaved(directory: DirectoryNode): boolean {
+  for (const child of directory.children.values()) {
+    if (child.type === 'directory' ? holdsUnsaved(child) : child.staged?.dirty === true)
+      return true;
+  }
+  return false;
+}
