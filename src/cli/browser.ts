@@ -1,0 +1,26 @@
+/** Opening the verification page in a browser, where there is one and the person sits before it. */
+import { spawn } from 'node:child_process';
+import type { Environment } from '../config/settings.ts';
+
+/** The program that opens a page here; undefined where a window would not reach the person. */
+export function browserCommand(
+  environment: Environment,
+  platform: NodeJS.Platform,
+): readonly string[] | undefined {
+  const set = (name: string): boolean => Boolean(environment[name]);
+  if (['SSH_CONNECTION', 'SSH_TTY', 'JUPYTERHUB_USER', 'CI'].some(set)) return undefined;
+  if (platform === 'darwin') return ['open'];
+  if (platform === 'win32') return ['rundll32', 'url.dll,FileProtocolHandler'];
+  if (set('WSL_DISTRO_NAME')) return ['wslview'];
+  return set('DISPLAY') || set('WAYLAND_DISPLAY') ? ['xdg-open'] : undefined;
+}
+
+/** Starts `command` with `url`. Whether it works out does not matter: the address is printed too. */
+export function openBrowser(command: readonly string[], url: string): void {
+  const [program, ...first] = command;
+  // Only what a browser opens as a page: the address comes from a server.
+  if (program === undefined || !/^https?:\/\//.test(url)) return;
+  const child = spawn(program, [...first, url], { detached: true, stdio: 'ignore' });
+  child.once('error', () => undefined);
+  child.unref();
+}

@@ -1,0 +1,27 @@
+import type { Command } from 'commander';
+import { type Bind, type CommandContext, commandSettings } from '../context.ts';
+import { addExamples, addSettingFlags } from '../setting-flags.ts';
+
+export function addLogout(program: Command, bind: Bind): void {
+  const command = program
+    .command('logout')
+    .summary('end a login')
+    .description(
+      'Revoke a login at its provider and forget it here. Without ISSUER: that of --profile, else the\n' +
+        'only login. Mounts keep working until their temporary credentials end.',
+    )
+    .argument('[issuer]', 'URL of the identity provider')
+    .option('--forget', 'also delete the client that wire registered there');
+  addSettingFlags(command, []).action(bind(runLogout));
+  addExamples(command, ['wire logout', 'wire logout https://iam.example.org --forget']);
+}
+
+async function runLogout(context: CommandContext, command: Command): Promise<void> {
+  const { forget } = command.opts<{ forget?: boolean }>();
+  const { settings } = await commandSettings(context, command);
+  const issuer = command.args[0] ?? settings.issuer;
+  const daemon = await context.daemonOf();
+  const done = await daemon.logout(issuer, forget ?? false, context.signal);
+  for (const note of done.notes) context.terminal.say(`note: ${note}`);
+  context.terminal.result(`Logged out at ${done.issuer}`);
+}

@@ -1,0 +1,108 @@
+import type { Command } from 'commander';
+import type { MountsRequest } from '../../daemon/daemon.ts';
+import type { MountStatus } from '../../daemon/mount.ts';
+import { LinkedAbort } from '../../lib/abort.ts';
+import { type Bind, type CommandContext, commandSettings } from '../context.ts';
+import { ReportedFailure } from '../failure.ts';
+import { readMountArguments } from '../mount-arguments.ts';
+import { addExamples, addSettingFlags } from '../setting-flags.ts';
+
+interface MountFlags {
+  readonly readOnly?: boolean;
+  readonly allowOther?: boolean;
+  readonly mkdir?: boolean;
+  readonly daemon?: boolean;
+}
+
+export function addMount(program: Command, bind: Bind): void {
+  const command = program
+    .command('mount')
+    .summary('make buckets appear as folders')
+    .description(
+      'Mount SOURCE on MOUNTPOINT, as often as named, and serve until Ctrl-C or `wire unmount`.\n\n' +
+        'SOURCE is s3://BUCKET[/PREFIX], s3:// for every bucket you may list, or the name of a mount\n' +
+        'in the profile. After a name that has a mountpoint there, MOUNTPOINT may be left out (an\n' +
+        'argument with a / in it overrides it). With --profile alone: all its mounts.',
+    )
+    .argument('[source mountpoint...]', 'what to mount, and where');
+  addSettingFlags(command, [
+    'endpoint',
+    'stsEndpoint',
+    'issuer',
+    'role',
+    'audience',
+    'region',
+    'durationSeconds',
+  ])
+    .option('--read-only', 'allow no changes')
+    .option('--allow-other', 'let other users in (needs user_allow_other in /etc/fuse.conf)')
+    .option('--mkdir', 'make a missing MOUNTPOINT, and remove it afterwards')
+    .option('--daemon', 'return when mounted and serve in the background')
+    .action(bind(runMount));
+  addExamples(command, [
+    'wire mount s3://data ~/data --endpoint https://s3.example.org',
+    'wire mount s3://data/2024 ~/data s3://scratch ~/scratch --daemon --mkdir',
+    'wire mount s3:// ~/buckets --read-only',
+    'wire mount --profile work',
+  ]);
+}
+
+async function runMount(context: CommandContext, command: Command): Promise<void> {
+  const flags = command.opts<MountFlags>();
+  const { profile, settings, profileNamed } = await commandSettings(context, command);
+  const request: MountsRequest = {
+    mounts: readMountArguments(command.args, {
+      profile,
+      profileNamed,
+      readOnly: flags.readOnly ?? false,
+      workingDirectory: context.workingDirectory,
+    }),
+    settings,
+    allowOther: flags.allowOther ?? false,
+    makeDirectory: flags.mkdir ?? false,
+  };
+  if (flags.daemon === true && context.starter === undefined) await mountInBackground(context);
+  else await serve(request, context);
+}
+
+/** The same command again, in the background; returns when it says that it is ready. */
+async function mountInBackground(context: CommandContext): Promise<void> {
+  const { command, environment, signals, terminal } = context;
+  const logFile = await context.detachedLogFile(context.signal);
+  const report = await context.startDetached({ command, environment, logFile }, signals);
+  if (report.outcome === 'failed') throw new ReportedFailure(report.line, report.exitCode);
+  for (const line of report.lines) terminal.result(line);
+}
+
+async function serve(request: MountsRequest, context: CommandContext): Promise<void> {
+  const { starter, terminal, signals } = context;
+  // Until they are ready a signal aborts the start; then signals are the mounts' own: Ctrl-C is
+  // a wish, not an abort.
+  using starting = new LinkedAbort(context.signal);
+  starter?.lost.addEventListener('abort', () => starting.abort(starter.lost.reason));
+  const daemon = await context.daemonOf();
+  if (starter !== undefined) context.leaveWorkingDirectory();
+  const events = {
+    ready: (mounts: readonly MountStatus[]): void => {
+      starting[Symbol.dispose]();
+      const lines = mounts.map(describeMount);
+      if (starter === undefined) {
+        for (const line of lines) terminal.result(line);
+        if (terminal.watched) terminal.say('Ctrl-C unmounts.');
+        return;
+      }
+      starter.report({ outcome: 'ready', lines }).catch((error: unknown) => {
+        context.log.error('starter not told', { error });
+      });
+    },
+    trouble: (error: Error & { toLine(): string }): void => {
+      terminal.fail(error.toLine());
+      terminal.say('The mount goes on. Ctrl-C again leaves it at once.');
+    },
+  };
+  await daemon.mount(request, events, signals, starting.signal);
+}
+
+function describeMount(mount: MountStatus): string {
+  return `Mounted ${mount.source} at ${mount.mountPoint}${mount.readOnly ? ' (read-only)' : ''}`;
+}

@@ -1,0 +1,39 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { WireError } from '../../lib/wire-error.ts';
+import type { Bind, CommandContext } from '../context.ts';
+import { addExamples } from '../setting-flags.ts';
+
+export function addUnmount(program: Command, bind: Bind): void {
+  const command = program
+    .command('unmount')
+    .alias('umount')
+    .summary('save everything and unmount')
+    .description(
+      'Wait until what was written is in the bucket, then unmount. A mount in use, or with something\n' +
+        'that cannot be saved, stays.',
+    )
+    .argument('<mountpoint...>', 'folders to unmount')
+    .option('--lazy', 'take it out of sight now and end when the last program is done with it')
+    .action(bind(runUnmount));
+  addExamples(command, ['wire unmount ~/data', 'wire unmount --lazy ~/data ~/scratch']);
+}
+
+/** Tries each; the first failure is thrown, later ones are told before. */
+async function runUnmount(context: CommandContext, command: Command): Promise<void> {
+  const { lazy } = command.opts<{ lazy?: boolean }>();
+  const daemon = await context.daemonOf();
+  const failures: WireError[] = [];
+  for (const word of command.args) {
+    const mountPoint = resolve(context.workingDirectory, word);
+    try {
+      await daemon.unmount(mountPoint, lazy ?? false, context.signal);
+      context.terminal.result(`Unmounted ${mountPoint}`);
+    } catch (error) {
+      if (!(error instanceof WireError) || context.signal.aborted) throw error;
+      failures.push(error);
+    }
+  }
+  for (const failure of failures.slice(1)) context.terminal.fail(failure.toLine());
+  if (failures[0] !== undefined) throw failures[0];
+}

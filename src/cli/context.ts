@@ -1,0 +1,100 @@
+/** What a command works with, and where it comes from: the process, or a test. */
+import type { Command } from 'commander';
+import type { Profile } from '../config/config.ts';
+import type { OptionName, Option as SettingOption, Settings } from '../config/options.ts';
+import { options as settingOptions } from '../config/options.ts';
+import type { Paths } from '../config/paths.ts';
+import { chooseProfile } from '../config/profile.ts';
+import { type Environment, type Flags, resolveSettings } from '../config/settings.ts';
+import type { Daemon } from '../daemon/daemon.ts';
+import type { DetachOptions, Starter, StartReport } from '../daemon/detach.ts';
+import type { StopSignals } from '../daemon/stop-signals.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
+import type { Terminal } from './terminal.ts';
+
+/** What the process gives a command. */
+export interface CliSurroundings {
+  readonly terminal: Terminal;
+  readonly environment: Environment;
+  readonly paths: Paths;
+  readonly uid: number;
+  readonly platform: NodeJS.Platform;
+  readonly workingDirectory: string;
+  readonly clock: Clock;
+  readonly signals: StopSignals;
+  readonly starter: Starter | undefined;
+  /** Node's options, the script and its arguments: how to start this command again. */
+  readonly command: readonly string[];
+  /** Loaded on first use, so that `--help` is quick. */
+  readonly daemon: (log: Log) => Promise<Daemon>;
+  readonly startDetached: (options: DetachOptions, signals: StopSignals) => Promise<StartReport>;
+  /** Where a process in the background writes; its folder is there. */
+  readonly detachedLogFile: (signal: AbortSignal) => Promise<string>;
+  /** Leaves the working folder, so that a process in the background keeps none busy. */
+  readonly leaveWorkingDirectory: () => void;
+  /** The log of this run, by `--log-level` and `--log-file`. */
+  readonly openLog: (flags: LogFlags) => Promise<Log>;
+}
+
+export interface LogFlags {
+  readonly logLevel: string | undefined;
+  readonly logFile: string | undefined;
+}
+
+/** Flags that every command has. */
+interface GlobalFlags {
+  readonly logLevel?: string;
+  readonly logFile?: string;
+  readonly profile?: string;
+}
+
+/** One run of a command. */
+export interface CommandContext extends CliSurroundings {
+  readonly log: Log;
+  readonly daemonOf: () => Promise<Daemon>;
+  /** Aborts at a signal, for commands that do one thing and end. */
+  readonly signal: AbortSignal;
+}
+
+/** Does the work of a command; throws WireError. */
+export type Action = (context: CommandContext, command: Command) => Promise<void>;
+
+/** Makes commander's action out of ours. */
+export type Bind = (action: Action) => (...args: unknown[]) => Promise<void>;
+
+/** Profile and settings of a command, by its flags. */
+export async function commandSettings(
+  context: CommandContext,
+  command: Command,
+): Promise<{
+  readonly profile: Profile;
+  readonly settings: Settings;
+  readonly profileNamed: boolean;
+}> {
+  const { paths, environment, signal } = context;
+  const flags = command.optsWithGlobals<GlobalFlags & Record<string, unknown>>();
+  const wanted = flags.profile ?? environment['WIRE_PROFILE'];
+  const { loadConfig } = await import('../config/load.ts');
+  const config = await loadConfig(paths.configFile, paths.configFileNamed, paths.home, signal);
+  const profile = chooseProfile(config, wanted);
+  const settings = resolveSettings(typedFlags(flags), environment, profile.settings);
+  return { profile, settings, profileNamed: Boolean(wanted) };
+}
+
+/** The flags of the settings table as typed, by the name commander gives them. */
+function typedFlags(flags: Readonly<Record<string, unknown>>): Flags {
+  const typed: Partial<Record<OptionName, string>> = {};
+  for (const name of Object.keys(settingOptions) as OptionName[]) {
+    const value = flags[flagName(settingOptions[name])];
+    if (typeof value === 'string') typed[name] = value;
+    if (Array.isArray(value)) typed[name] = value.join(' ');
+  }
+  return typed;
+}
+
+/** `--sts-endpoint <url>` is `stsEndpoint`, as commander names it. */
+function flagName(option: SettingOption<unknown>): string {
+  const long = (option.flag.split(' ')[0] ?? '').slice(2);
+  return long.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}

@@ -1,0 +1,37 @@
+/**
+ * The command `wire`: `bin/wire.js` imports this file and nothing else. Whatever happens, a person
+ * gets one line and an exit code of `lib/wire-error.ts`; stack traces go to the log.
+ */
+import { readFileSync } from 'node:fs';
+import { endingOf } from './failure.ts';
+import { runCli } from './run.ts';
+import { type ProcessLog, processSurroundings } from './surroundings.ts';
+
+// Sockets, logs and folders of ours are ours alone.
+process.umask(0o077);
+// Node opens its inspector at this signal, for every user of the machine, unless it is listened to.
+process.on('SIGUSR1', () => undefined);
+// A reader that has gone away (`wire status | head -1`) is no reason to fail, nor to unmount.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+
+const { version } = JSON.parse(
+  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+) as { readonly version: string };
+
+let processLog: ProcessLog | undefined;
+const surroundings = processSurroundings(version, (log) => {
+  processLog = log;
+});
+
+function die(error: unknown): void {
+  const { line, exitCode } = endingOf(error, processLog?.file);
+  const stack = error instanceof Error ? error.stack : undefined;
+  processLog?.log.error('crashed', { error, stack });
+  if (line !== undefined) surroundings.terminal.fail(line);
+  process.exit(exitCode === 0 ? 1 : exitCode);
+}
+process.on('uncaughtException', die);
+process.on('unhandledRejection', die);
+
+const words = process.argv.slice(2);
+process.exit(await runCli({ words, version, logFile: () => processLog?.file }, surroundings));

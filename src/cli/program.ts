@@ -1,0 +1,34 @@
+/** The command line. What commands do is loaded when they are run, so that `--help` is quick. */
+import { Command } from 'commander';
+import { logLevels } from '../lib/log.ts';
+import { addLogin } from './commands/login.ts';
+import { addLogout } from './commands/logout.ts';
+import { addMount } from './commands/mount.ts';
+import { addStatus } from './commands/status.ts';
+import { addUnmount } from './commands/unmount.ts';
+import type { Bind } from './context.ts';
+import { addExamples } from './setting-flags.ts';
+import type { Terminal } from './terminal.ts';
+
+export function buildProgram(version: string, terminal: Terminal, bind: Bind): Command {
+  const program = new Command('wire')
+    .description('Log in once with a code; buckets are folders until you say stop.')
+    .version(version, '--version', 'show the version')
+    .option('--log-level <level>', `one of ${logLevels.join(', ')} (default: info) [WIRE_LOG]`)
+    .option('--log-file <file>', 'log there, "-" for stderr [WIRE_LOG_FILE]')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.result(text.replace(/\n$/, '')),
+      writeErr: (text) => terminal.say(text.replace(/\n$/, '')),
+      outputError: (text) =>
+        terminal.fail(`${text.replace(/^error: /, '').trim()}; see: wire --help`),
+    });
+  for (const add of [addLogin, addMount, addUnmount, addStatus, addLogout]) add(program, bind);
+  addExamples(program, [
+    'wire login https://iam.example.org',
+    'wire mount s3://data ~/data --endpoint https://s3.example.org',
+    'wire status',
+    'wire unmount ~/data',
+  ]);
+  return program;
+}

@@ -1,0 +1,121 @@
+/** The surroundings of a command in a real process. */
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ensurePrivateDir, locatePaths, type Paths } from '../config/paths.ts';
+import type { Environment } from '../config/settings.ts';
+import { startDetached, starterOf } from '../daemon/detach.ts';
+import { openLogFile } from '../daemon/log-file.ts';
+import { stopSignalsOf } from '../daemon/stop-signals.ts';
+import { systemClock } from '../lib/clock.ts';
+import {
+  createLog,
+  type Log,
+  type LogLevel,
+  type LogSink,
+  logLevels,
+  silentLog,
+} from '../lib/log.ts';
+import { WireError } from '../lib/wire-error.ts';
+import type { CliSurroundings, LogFlags } from './context.ts';
+import { Terminal } from './terminal.ts';
+
+/** The log of this process: where it goes is known only when the flags are read. */
+export interface ProcessLog {
+  readonly log: Log;
+  readonly file: string | undefined;
+}
+
+export function processSurroundings(
+  version: string,
+  opened: (log: ProcessLog) => void,
+): CliSurroundings {
+  const { env: environment, platform } = process;
+  const uid = process.getuid?.() ?? -1;
+  const home = homeOf();
+  const paths = locatePaths({ environment, home, uid, temporaryDir: tmpdir() });
+  const terminal = new Terminal(process.stdout, process.stderr, environment);
+  return {
+    terminal,
+    environment,
+    paths,
+    uid,
+    platform,
+    workingDirectory: process.cwd(),
+    clock: systemClock,
+    signals: stopSignalsOf(process),
+    starter: starterOf(process),
+    command: [...process.execArgv, ...process.argv.slice(1)],
+    daemon: async (log) => {
+      const { createDaemon } = await import('../daemon/composition.ts');
+      const gid = process.getgid?.() ?? -1;
+      const { pid } = process;
+      const clock = systemClock;
+      return createDaemon({ paths, environment, uid, gid, pid, version, clock, log, atExit });
+    },
+    startDetached,
+    detachedLogFile: async (signal) => await defaultLogFile(paths, uid, signal),
+    leaveWorkingDirectory: () => process.chdir('/'),
+    openLog: async (flags) => {
+      const log = await openProcessLog(flags, environment, { paths, uid }, terminal);
+      opened(log);
+      return log.log;
+    },
+  };
+}
+
+/** Undefined where the user database has no entry for us and HOME is not set. */
+function homeOf(): string | undefined {
+  try {
+    return homedir();
+  } catch {
+    return undefined;
+  }
+}
+
+function atExit(undo: () => void): Disposable {
+  process.on('exit', undo);
+  return { [Symbol.dispose]: () => process.off('exit', undo) };
+}
+
+/** @throws WireError `usage` or `config` for a level or a file that cannot be. */
+async function openProcessLog(
+  flags: LogFlags,
+  environment: Environment,
+  place: Pick<CliSurroundings, 'paths' | 'uid'>,
+  terminal: Terminal,
+): Promise<ProcessLog> {
+  const level = readLevel(flags.logLevel, environment['WIRE_LOG']);
+  const variable = environment['WIRE_LOG_FILE'];
+  const named = flags.logFile ?? (variable === '' ? undefined : variable);
+  const make = (sink: LogSink): Log => {
+    return createLog(sink, level, () => systemClock.now(), { pid: process.pid });
+  };
+  if (named === '-') return { log: make((line) => terminal.say(line)), file: undefined };
+  try {
+    const file =
+      named ?? (await defaultLogFile(place.paths, place.uid, new AbortController().signal));
+    return { log: make(openLogFile(file)), file };
+  } catch (error) {
+    // Without a place for it there is no log; a file that was asked for must be there.
+    if (named === undefined) return { log: silentLog, file: undefined };
+    const answered = (error as NodeJS.ErrnoException).code ?? String(error);
+    throw new WireError('config', { tried: `log to ${named}`, answered }, { cause: error });
+  }
+}
+
+/** The log file of a run when none is named; its folder is made. */
+async function defaultLogFile(paths: Paths, uid: number, signal: AbortSignal): Promise<string> {
+  await ensurePrivateDir(paths.stateDir, uid, signal);
+  return join(paths.stateDir, 'wire.log');
+}
+
+function readLevel(flag: string | undefined, variable: string | undefined): LogLevel {
+  const text = flag ?? (variable === '' || variable === undefined ? 'info' : variable);
+  const level = logLevels.find((known) => known === text);
+  if (level !== undefined) return level;
+  const answered = `known are ${logLevels.join(', ')}`;
+  throw new WireError(flag === undefined ? 'config' : 'usage', {
+    tried: `log at ${text}`,
+    answered,
+  });
+}

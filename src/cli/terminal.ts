@@ -1,0 +1,83 @@
+/** The only writer to stdout and stderr. Results go to stdout, everything said to a person to stderr. */
+import { stripVTControlCharacters } from 'node:util';
+import type { Environment } from '../config/settings.ts';
+
+/** The part of a stream that is used; `process.stdout` is one. */
+export interface Output {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly rows?: number;
+}
+
+export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow';
+
+/** SGR parameters of ECMA-48 §8.3.117. */
+const codes: Readonly<Record<Style, number>> = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 };
+
+export class Terminal {
+  readonly #stdout: Output;
+  readonly #stderr: Output;
+  readonly #plain: boolean;
+  /** A line that the next one replaces. */
+  #live = false;
+
+  constructor(stdout: Output, stderr: Output, environment: Environment) {
+    this.#stdout = stdout;
+    this.#stderr = stderr;
+    // no-color.org: any value but the empty one.
+    this.#plain = Boolean(environment['NO_COLOR']) || environment['TERM'] === 'dumb';
+  }
+
+  /** Whether a person watches stderr. */
+  get watched(): boolean {
+    return this.#stderr.isTTY === true;
+  }
+
+  /** Room on stderr, in characters; 80 by 24 when nobody knows. */
+  get size(): { readonly columns: number; readonly rows: number } {
+    const { columns, rows } = this.#stderr;
+    return { columns: columns ?? 80, rows: rows ?? 24 };
+  }
+
+  get coloured(): boolean {
+    return this.watched && !this.#plain;
+  }
+
+  /** One line of the command's result. */
+  result(line: string): void {
+    this.#stdout.write(`${line}\n`);
+  }
+
+  /** One line for the person. */
+  say(line: string): void {
+    this.#endLive();
+    this.#stderr.write(`${line}\n`);
+  }
+
+  /** What went wrong, in one line. Server texts in it cannot steer the terminal. */
+  fail(line: string): void {
+    const oneLine = stripVTControlCharacters(line)
+      .replaceAll(/[\s\x00-\x1f\x7f]+/g, ' ')
+      .trim();
+    this.say(`${this.style('red', 'wire:')} ${oneLine}`);
+  }
+
+  /** A line that is replaced by the next; nothing where nobody watches. */
+  live(line: string): void {
+    if (!this.watched) return;
+    this.#stderr.write(`\r${line}\x1b[K`); // EL of ECMA-48: clear what an older, longer line left
+    this.#live = true;
+  }
+
+  /** `text` in `style`, where that can be seen. */
+  style(style: Style, text: string): string {
+    return this.coloured ? `\x1b[${codes[style]}m${text}\x1b[0m` : text;
+  }
+
+  #endLive(): void {
+    if (!this.#live) return;
+    this.#stderr.write('\r\x1b[K');
+    this.#live = false;
+  }
+}

@@ -1,0 +1,64 @@
+/** Readers of the kinds of value that options have. Pure: no environment, no files. */
+import { bad, good, type Parse, type Parsed } from './parsed.ts';
+
+/** Hosts for which plain http is allowed: the traffic does not leave the machine. */
+const loopbackHosts = /^(localhost|127(\.\d+){3}|\[::1\])$/;
+
+/**
+ * An absolute http(s) URL without a query, as it was typed. Plain http only on loopback: tokens
+ * and data go there.
+ */
+export const parseUrl: Parse<string> = (text) => {
+  if (!URL.canParse(text)) return bad('is not a URL: write https://HOST[:PORT]');
+  const url = new URL(text);
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
+    return bad('is not a web address: write https://HOST[:PORT]');
+  }
+  if (url.protocol === 'http:' && !loopbackHosts.test(url.hostname)) {
+    return bad('would send tokens in clear: use https (http only on this machine)');
+  }
+  if (url.username !== '' || url.password !== '') return bad('must not hold a user or password');
+  if (url.search !== '' || url.hash !== '') return bad('must not have a ?query or #fragment');
+  return good(text);
+};
+
+/** One word without spaces or control characters: a role, an audience, a client id. */
+export const parseWord: Parse<string> = (text) =>
+  /^[\x21-\x7e]+$/.test(text) ? good(text) : bad('must be one word without spaces');
+
+/** Names that a person gives to profiles and mounts; they can never be taken for a SOURCE or a path. */
+export const parseName: Parse<string> = (text) =>
+  /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(text)
+    ? good(text)
+    : bad('is not a name: use letters, digits, ".", "_" and "-"');
+
+/** Scopes of RFC 6749 §3.3, separated by spaces. */
+export const parseScopes: Parse<readonly string[]> = (text) => {
+  const scopes = text.split(/\s+/).filter((scope) => scope !== '');
+  if (scopes.length === 0) return bad('names no scope');
+  return scopes.every((scope) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope))
+    ? good(scopes)
+    : bad('holds a character that a scope cannot have');
+};
+
+const unitSeconds: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3600 };
+
+/** Seconds: `3600`, `3600s`, `60m`, `1h`. */
+export const parseSeconds: Parse<number> = (text) => {
+  const [, digits, unit] = /^(\d{1,9})([smh]?)$/.exec(text) ?? [];
+  const scale = unit === undefined ? undefined : unitSeconds[unit];
+  if (digits === undefined || scale === undefined)
+    return bad('is not a duration such as 3600s or 1h');
+  const seconds = Number(digits) * scale;
+  return seconds > 0 ? good(seconds) : bad('must be longer than nothing');
+};
+
+/** A path that does not depend on where a command was started. */
+export function parseAbsolutePath(text: string, home: string | undefined): Parsed<string> {
+  if (text === '~' || text.startsWith('~/')) {
+    return home === undefined
+      ? bad('starts with ~, but HOME is not set')
+      : good(home + text.slice(1));
+  }
+  return text.startsWith('/') ? good(text) : bad('must be an absolute path or start with ~/');
+}

@@ -1,0 +1,76 @@
+/** The composition root: puts the layers together. Nothing else in wire knows all of them. */
+import { ensurePrivateDir } from '../config/paths.ts';
+import { listMounts } from '../fuse/linux/unmount.ts';
+import { findProcesses } from './control-client.ts';
+import { ControlServer } from './control-server.ts';
+import type { Daemon, MountsRequest } from './daemon.ts';
+import { listLogins, logIn, logOut, requireIssuer } from './identity.ts';
+import { type MountEvents, MountProcess } from './mount-process.ts';
+import { connectionOf } from './mount-specs.ts';
+import { createParts } from './real-parts.ts';
+import { composeStatus } from './status.ts';
+import type { StopSignals } from './stop-signals.ts';
+import type { Surroundings } from './surroundings.ts';
+import { unmountAnywhere } from './unmount.ts';
+
+export function createDaemon(surroundings: Surroundings): Daemon {
+  const { paths } = surroundings;
+  return {
+    login: async (input, events, signal) => await logIn(input, events, surroundings, signal),
+    logout: async (issuer, forgetClient, signal) =>
+      await logOut(issuer, forgetClient, surroundings, signal),
+    mount: async (request, events, signals, signal) =>
+      await mountAll(request, events, signals, surroundings, signal),
+    unmount: async (mountPoint, lazy, signal) =>
+      await unmountAnywhere(mountPoint, lazy, paths.runtimeDir, signal),
+    status: async (signal) => {
+      const [processes, kernel, logins] = await Promise.all([
+        findProcesses(paths.runtimeDir, signal),
+        listMounts(signal),
+        listLogins(surroundings, signal),
+      ]);
+      return composeStatus(processes, kernel, logins);
+    },
+  };
+}
+
+async function mountAll(
+  request: MountsRequest,
+  events: MountEvents,
+  signals: StopSignals,
+  surroundings: Surroundings,
+  signal: AbortSignal,
+): Promise<void> {
+  const { paths, uid, pid, version, clock, log, atExit } = surroundings;
+  // What the command line lacks is told before what the machine lacks.
+  const { issuer, context } = await requireIssuer(request.settings.issuer, surroundings, signal);
+  const connection = connectionOf(request.settings, issuer);
+  await ensurePrivateDir(paths.stateDir, uid, signal);
+  await ensurePrivateDir(paths.runtimeDir, uid, signal);
+  const mounts = new MountProcess(createParts(context, surroundings), events);
+  const dying = atExit(() => mounts.crash());
+  const startedMs = clock.now();
+  const control = await ControlServer.listen({
+    runtimeDir: paths.runtimeDir,
+    pid,
+    log,
+    verbs: {
+      status: () => ({ pid, version, startedMs, mounts: mounts.status }),
+      unmount: async ({ mountPoint, lazy }, until) =>
+        await mounts.unmount(mountPoint, lazy ? 'lazy' : 'wait', until),
+    },
+  });
+  try {
+    const { allowOther, makeDirectory } = request;
+    const specs = request.mounts.map((pair) => ({
+      ...pair,
+      connection,
+      allowOther,
+      makeDirectory,
+    }));
+    await mounts.run(specs, signals, signal);
+  } finally {
+    await control[Symbol.asyncDispose]();
+    dying[Symbol.dispose]();
+  }
+}

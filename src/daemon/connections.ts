@@ -1,0 +1,69 @@
+/**
+ * Logins and temporary credentials of one process: mounts with the same connection share them,
+ * so that there is one refresher of a token and one renewal of a lease however many mounts use it.
+ */
+import type { ObjectStores } from '../store/object-store.ts';
+import type { Connection, StoreLease } from './mount-parts.ts';
+
+/** What one connection holds: given back when its last lease is. */
+export interface SharedStores extends AsyncDisposable {
+  readonly stores: ObjectStores;
+  readonly credentialsUntilMs: number | undefined;
+  /** Why they cannot be renewed just now. */
+  readonly degraded: string | undefined;
+  /** Gets the first credentials: the login, the role and STS are fine, or it throws. */
+  check(signal: AbortSignal): Promise<void>;
+}
+
+/** A share in `SharedStores`. */
+export interface CheckedLease extends StoreLease {
+  check(signal: AbortSignal): Promise<void>;
+}
+
+/** Makes the shared part; no request is made. */
+export type OpenStores = (connection: Connection) => SharedStores;
+
+export class Connections {
+  readonly #open: OpenStores;
+  readonly #shared = new Map<string, { readonly stores: SharedStores; leases: number }>();
+
+  constructor(open: OpenStores) {
+    this.#open = open;
+  }
+
+  /** How many connections are held; for tests and status. */
+  get size(): number {
+    return this.#shared.size;
+  }
+
+  lease(connection: Connection): CheckedLease {
+    const key = keyOf(connection);
+    const shared = this.#shared.get(key) ?? { stores: this.#open(connection), leases: 0 };
+    this.#shared.set(key, shared);
+    shared.leases += 1;
+    let returned = false;
+    return {
+      stores: shared.stores.stores,
+      get credentialsUntilMs() {
+        return shared.stores.credentialsUntilMs;
+      },
+      get degraded() {
+        return shared.stores.degraded;
+      },
+      check: async (signal) => await shared.stores.check(signal),
+      [Symbol.asyncDispose]: async () => {
+        if (returned) return;
+        returned = true;
+        shared.leases -= 1;
+        if (shared.leases > 0) return;
+        this.#shared.delete(key);
+        await shared.stores[Symbol.asyncDispose]();
+      },
+    };
+  }
+}
+
+function keyOf(connection: Connection): string {
+  const { issuer, endpoint, stsEndpoint, region, role, audience, durationSeconds } = connection;
+  return JSON.stringify([issuer, endpoint, stsEndpoint, region, role, audience, durationSeconds]);
+}

@@ -1,0 +1,98 @@
+/** Asks the processes that mount, over their control sockets. */
+import { readdir, rm } from 'node:fs/promises';
+import { type IncomingMessage, request } from 'node:http';
+import { join } from 'node:path';
+import { WireError } from '../lib/wire-error.ts';
+import {
+  MAX_ANSWER_BYTES,
+  type ProcessStatus,
+  readProcessStatus,
+  readRefusal,
+  type UnmountRequest,
+} from './control-protocol.ts';
+import { socketSuffix } from './control-server.ts';
+
+/** A living process and the socket it answers on. */
+export interface FoundProcess {
+  readonly socketPath: string;
+  readonly status: ProcessStatus;
+}
+
+/** Longest wait for a status: a process that is stopped (SIGSTOP) or wedged must not hold up the rest. */
+const STATUS_MS = 3_000;
+
+/**
+ * Every process that answers on a socket in `runtimeDir`. Sockets whose process is gone are
+ * removed; one that does not answer in time is left out.
+ */
+export async function findProcesses(
+  runtimeDir: string,
+  signal: AbortSignal,
+): Promise<readonly FoundProcess[]> {
+  const names = await socketsIn(runtimeDir);
+  const asked = names.map(async (name) => await ask(join(runtimeDir, name), signal));
+  return (await Promise.all(asked)).filter((found) => found !== undefined);
+}
+
+/** @throws WireError as the process refused. */
+export async function requestUnmount(
+  socketPath: string,
+  asked: UnmountRequest,
+  signal: AbortSignal,
+): Promise<void> {
+  await call(socketPath, 'POST', '/unmount', JSON.stringify(asked), signal);
+}
+
+async function socketsIn(runtimeDir: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(runtimeDir)).filter((name) => name.endsWith(socketSuffix));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+async function ask(socketPath: string, signal: AbortSignal): Promise<FoundProcess | undefined> {
+  try {
+    // `any` here: the signal of one command, not one that lives as long as a mount.
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(STATUS_MS)]);
+    const text = await call(socketPath, 'GET', '/status', undefined, limit);
+    return { socketPath, status: readProcessStatus(text) };
+  } catch (error) {
+    signal.throwIfAborted();
+    // Nobody listens, and nobody will: each process makes its own socket.
+    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED')
+      await rm(socketPath, { force: true });
+    return undefined;
+  }
+}
+
+/** The body of the answer. */
+async function call(
+  socketPath: string,
+  method: 'GET' | 'POST',
+  path: string,
+  body: string | undefined,
+  signal: AbortSignal,
+): Promise<string> {
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    const sent = request({ socketPath, method, path, signal, agent: false }, resolve);
+    sent.on('error', reject);
+    sent.end(body);
+  });
+  const text = await readAnswer(answer);
+  if (answer.statusCode !== 200) throw readRefusal(text);
+  return text;
+}
+
+async function readAnswer(answer: IncomingMessage): Promise<string> {
+  let text = '';
+  answer.setEncoding('utf8');
+  for await (const chunk of answer as AsyncIterable<string>) {
+    text += chunk;
+    if (text.length > MAX_ANSWER_BYTES) {
+      throw new WireError('internal', { tried: 'read an answer', answered: 'it is too large' });
+    }
+  }
+  return text;
+}

@@ -1,0 +1,105 @@
+/**
+ * What is said over a control socket: HTTP/1.1 with JSON bodies. `GET /status` answers
+ * `ProcessStatus`; `POST /unmount` takes `UnmountRequest` and answers `{}`. A refusal is a status
+ * of 400 or more with `Refusal`. No verb gives out a token or a key, nor names an endpoint.
+ */
+import { KiB, MiB } from '../lib/bytes.ts';
+import {
+  exitCodeOf,
+  WireError,
+  type WireErrorFacts,
+  type WireErrorKind,
+} from '../lib/wire-error.ts';
+import type { MountStatus } from './mount.ts';
+
+/** A request names a path or two: PATH_MAX is 4096 bytes, six times that when escaped. */
+export const MAX_REQUEST_BYTES: number = 32 * KiB;
+
+/** An answer lists mounts: some hundred bytes each. */
+export const MAX_ANSWER_BYTES: number = MiB;
+
+/** A request that has not arrived by then is given up. */
+export const REQUEST_MS = 5_000;
+
+/** One process and its mounts. */
+export interface ProcessStatus {
+  readonly pid: number;
+  readonly version: string;
+  readonly startedMs: number;
+  readonly mounts: readonly MountStatus[];
+}
+
+export interface UnmountRequest {
+  readonly mountPoint: string;
+  readonly lazy: boolean;
+}
+
+/** A `WireError` on the way. */
+export interface Refusal {
+  readonly kind: WireErrorKind;
+  readonly facts: WireErrorFacts;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** @throws WireError `usage` for anything else than an `UnmountRequest`. */
+export function readUnmountRequest(text: string): UnmountRequest {
+  const fields = readFields(text);
+  const mountPoint = fields?.['mountPoint'];
+  const lazy = fields?.['lazy'];
+  if (typeof mountPoint === 'string' && typeof lazy === 'boolean') return { mountPoint, lazy };
+  const answered = 'not {"mountPoint": "…", "lazy": false}';
+  throw new WireError('usage', { tried: 'read the request', answered });
+}
+
+/** @throws WireError `internal` for anything else than a `ProcessStatus`. */
+export function readProcessStatus(text: string): ProcessStatus {
+  const fields = readFields(text);
+  const mounts = fields?.['mounts'];
+  if (typeof fields?.['pid'] === 'number' && Array.isArray(mounts) && mounts.every(isMountStatus)) {
+    return fields as unknown as ProcessStatus; // the fields that are used have been looked at
+  }
+  throw new WireError('internal', { tried: 'read the status of a mount', answered: 'no status' });
+}
+
+function isMountStatus(value: unknown): boolean {
+  const fields = value as Fields | null;
+  return (
+    typeof fields === 'object' &&
+    typeof fields?.['mountPoint'] === 'string' &&
+    typeof fields['source'] === 'string' &&
+    typeof fields['state'] === 'string'
+  );
+}
+
+export function refusalOf(error: unknown): Refusal {
+  if (error instanceof WireError) return { kind: error.kind, facts: error.facts };
+  return { kind: 'internal', facts: { tried: 'do this', answered: String(error) } };
+}
+
+/** The error a `Refusal` tells of; `internal` when the text is none. */
+export function readRefusal(text: string): WireError {
+  const fields = readFields(text);
+  const kind = fields?.['kind'];
+  const facts = fields?.['facts'] as Fields | null | undefined;
+  const tried = facts?.['tried'];
+  const answered = facts?.['answered'];
+  const next = facts?.['next'];
+  if (typeof kind !== 'string' || typeof tried !== 'string' || typeof answered !== 'string') {
+    return new WireError('internal', { tried: 'control a mount', answered: 'no reason was given' });
+  }
+  const known: WireErrorKind = Object.hasOwn(exitCodeOf, kind)
+    ? (kind as WireErrorKind)
+    : 'internal';
+  const told = { tried, answered };
+  return new WireError(known, typeof next === 'string' ? { ...told, next } : told);
+}
+
+function readFields(text: string): Fields | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Fields) : undefined;
+  } catch {
+    return undefined;
+  }
+}

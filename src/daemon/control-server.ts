@@ -1,0 +1,154 @@
+/**
+ * The control socket of one process that mounts, in the runtime folder. The folder lets nobody
+ * else in (0700, checked): that is the guard. Requests are small, few and quick, or they are cut.
+ */
+
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import type { Log } from '../lib/log.ts';
+import { WireError } from '../lib/wire-error.ts';
+import {
+  MAX_REQUEST_BYTES,
+  type ProcessStatus,
+  REQUEST_MS,
+  readUnmountRequest,
+  refusalOf,
+  type UnmountRequest,
+} from './control-protocol.ts';
+
+/** sockaddr_un.sun_path holds 108 bytes on Linux and 104 on macOS, with the NUL. */
+const MAX_SOCKET_PATH_BYTES = 103;
+
+/** A person and a script or two at a time; more would be a mistake. */
+const MAX_CONNECTIONS = 16;
+
+/** The suffix by which a client finds sockets. */
+export const socketSuffix = '.sock';
+
+/** What the socket's owner does when asked. */
+export interface ControlVerbs {
+  status(): ProcessStatus;
+  unmount(request: UnmountRequest, signal: AbortSignal): Promise<void>;
+}
+
+export interface ControlServerOptions {
+  readonly runtimeDir: string;
+  readonly pid: number;
+  readonly verbs: ControlVerbs;
+  readonly log: Log;
+  /** Time for a request to arrive; default `REQUEST_MS`. */
+  readonly requestMs?: number;
+}
+
+export class ControlServer implements AsyncDisposable {
+  readonly path: string;
+  readonly #server: Server;
+  readonly #verbs: ControlVerbs;
+  readonly #log: Log;
+  /** Requests that are being answered. */
+  readonly #answering = new Set<Promise<void>>();
+
+  private constructor(path: string, options: ControlServerOptions) {
+    const timeLimit = options.requestMs ?? REQUEST_MS;
+    this.path = path;
+    this.#verbs = options.verbs;
+    this.#log = options.log;
+    this.#server = createServer(
+      {
+        requestTimeout: timeLimit,
+        headersTimeout: timeLimit,
+        connectionsCheckingInterval: Math.min(1000, timeLimit),
+        maxHeaderSize: 4096,
+        keepAlive: false,
+      },
+      (request, response) => {
+        const answering = this.#answer(request, response).finally(() => {
+          this.#answering.delete(answering);
+        });
+        this.#answering.add(answering);
+      },
+    );
+    this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#server.on('connection', (socket) => socket.unref());
+  }
+
+  /** @throws WireError `config` when the socket cannot be made. */
+  static async listen(options: ControlServerOptions): Promise<ControlServer> {
+    const path = join(options.runtimeDir, `mounts-${options.pid}${socketSuffix}`);
+    const tried = `make the control socket ${path}`;
+    if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
+      const next = 'set WIRE_RUNTIME_DIR to a shorter path';
+      throw new WireError('config', { tried, answered: 'the path is too long', next });
+    }
+    const control = new ControlServer(path, options);
+    await rm(path, { force: true }); // of an earlier process with our number
+    control.#server.listen(path);
+    try {
+      await once(control.#server, 'listening');
+    } catch (error) {
+      const answered = (error as NodeJS.ErrnoException).code ?? String(error);
+      throw new WireError('config', { tried, answered }, { cause: error });
+    }
+    return control;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    // The answer to the unmount that ended us is let out first.
+    await Promise.all(this.#answering);
+    this.#server.closeAllConnections();
+    await closed;
+    await rm(this.path, { force: true });
+  }
+
+  /** Never rejects. Resolves when the answer is out or nobody waits for it any more. */
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const gone = new AbortController();
+    const closed = new Promise<void>((resolve) => {
+      response.once('close', () => {
+        gone.abort();
+        resolve();
+      });
+    });
+    try {
+      send(response, 200, await this.#do(request, gone.signal));
+    } catch (error) {
+      this.#log.debug('control request refused', { error });
+      send(response, error instanceof WireError ? 400 : 500, refusalOf(error));
+    }
+    await closed;
+  }
+
+  async #do(request: IncomingMessage, signal: AbortSignal): Promise<unknown> {
+    const verb = `${request.method ?? ''} ${request.url ?? ''}`;
+    if (verb === 'GET /status') return this.#verbs.status();
+    if (verb === 'POST /unmount') {
+      await this.#verbs.unmount(readUnmountRequest(await readBody(request)), signal);
+      return {};
+    }
+    throw new WireError('usage', { tried: `do ${verb}`, answered: 'there is no such verb' });
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > MAX_REQUEST_BYTES) {
+      throw new WireError('usage', { tried: 'read the request', answered: 'it is too large' });
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function send(response: ServerResponse, status: number, body: unknown): void {
+  if (response.destroyed || response.headersSent) return;
+  const text = JSON.stringify(body);
+  response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
+  response.end(text);
+}

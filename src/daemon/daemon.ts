@@ -1,0 +1,50 @@
+/**
+ * What the command asks for: log in, mount, unmount, look. The command knows this interface and
+ * nothing below it; `createDaemon` composes the real one.
+ */
+
+import type { Settings } from '../config/options.ts';
+import type { Source } from '../config/source.ts';
+import type { LoginEvents, LoginInput, LoginOutcome, LogoutOutcome } from './identity.ts';
+import type { MountEvents } from './mount-process.ts';
+import type { Status } from './status.ts';
+import type { StopSignals } from './stop-signals.ts';
+
+/** One SOURCE with its MOUNTPOINT. */
+export interface MountPair {
+  readonly source: Source;
+  readonly mountPoint: string;
+  readonly readOnly: boolean;
+}
+
+export interface MountsRequest {
+  readonly mounts: readonly MountPair[];
+  readonly settings: Settings;
+  readonly allowOther: boolean;
+  readonly makeDirectory: boolean;
+}
+
+export interface Daemon {
+  /** @throws WireError as `auth/login.ts`. */
+  login(input: LoginInput, events: LoginEvents, signal: AbortSignal): Promise<LoginOutcome>;
+
+  /** Without an issuer: the only login. */
+  logout(
+    issuer: string | undefined,
+    forgetClient: boolean,
+    signal: AbortSignal,
+  ): Promise<LogoutOutcome>;
+
+  /** Mounts and serves until all mounts have ended; see `MountProcess.run`. */
+  mount(
+    request: MountsRequest,
+    events: MountEvents,
+    signals: StopSignals,
+    signal: AbortSignal,
+  ): Promise<void>;
+
+  /** @throws WireError `not-found` when nothing is mounted there; `mount-point` when it is in use. */
+  unmount(mountPoint: string, lazy: boolean, signal: AbortSignal): Promise<void>;
+
+  status(signal: AbortSignal): Promise<Status>;
+}

@@ -1,0 +1,232 @@
+/** Logging in and out, and who is logged in, for the command: secrets stay below this file. */
+import { access, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type AuthContext,
+  type LoginEvents,
+  type LoginSummary,
+  type LogoutSummary,
+  login,
+  logins,
+  logout,
+} from '../auth/login.ts';
+import { openVault } from '../auth/open-vault.ts';
+import { Secret } from '../lib/secret.ts';
+import { WireError } from '../lib/wire-error.ts';
+import type { Surroundings } from './surroundings.ts';
+
+export type { DeviceCode, LoginEvents } from '../auth/login.ts';
+
+export interface LoginInput {
+  readonly issuer: string;
+  readonly scopes: readonly string[];
+  readonly audience?: string;
+  readonly clientId?: string;
+  /** A file with the secret of `clientId`. */
+  readonly clientSecretFile?: string;
+  readonly publicClient: boolean;
+  readonly insecureStorage: boolean;
+}
+
+/** A login as it is told. */
+export interface LoginFacts {
+  readonly issuer: string;
+  /** User name, or the subject where there is none. */
+  readonly who: string;
+  readonly groups: readonly string[];
+  readonly audience?: string;
+  /** When the person is needed again, as far as is known; ms since the epoch. */
+  readonly untilMs?: number;
+}
+
+export interface LoginOutcome extends LoginFacts {
+  readonly storedIn: string;
+}
+
+export interface LogoutOutcome {
+  readonly issuer: string;
+  readonly notes: readonly string[];
+}
+
+/** What the person sees on the approval page. */
+const CLIENT_NAME = 'wire mount';
+
+/** @throws WireError as `auth/login.ts`. */
+export async function logIn(
+  input: LoginInput,
+  events: LoginEvents,
+  surroundings: Surroundings,
+  signal: AbortSignal,
+): Promise<LoginOutcome> {
+  const { issuer, scopes, audience, clientId, publicClient, insecureStorage } = input;
+  const secret = await readSecret(input.clientSecretFile, signal);
+  const opened = await openContext(surroundings, insecureStorage, signal);
+  const request = {
+    issuer,
+    scopes,
+    publicClient,
+    clientName: CLIENT_NAME,
+    ...(audience !== undefined && { audience }),
+    ...(clientId !== undefined && {
+      client: { id: clientId, ...(secret !== undefined && { secret }) },
+    }),
+  };
+  const summary = await login(request, events, opened.context, signal);
+  return { ...factsOf(summary), storedIn: opened.storedIn };
+}
+
+/** @throws WireError `login-expired` when nobody is logged in there; `usage` when it is unclear where. */
+export async function logOut(
+  issuer: string | undefined,
+  forgetClient: boolean,
+  surroundings: Surroundings,
+  signal: AbortSignal,
+): Promise<LogoutOutcome> {
+  const context = await existingContext(surroundings, signal);
+  const known = context === undefined ? [] : await logins(context, signal);
+  const chosen = chooseIssuer(
+    issuer,
+    known.map((summary) => summary.issuer),
+  );
+  if (context === undefined) throw notLoggedIn(chosen);
+  return {
+    issuer: chosen,
+    notes: logoutNotes(await logout(chosen, { forgetClient }, context, signal)),
+  };
+}
+
+/** Everybody who is logged in; nobody when there is no vault yet. */
+export async function listLogins(
+  surroundings: Surroundings,
+  signal: AbortSignal,
+): Promise<readonly LoginFacts[]> {
+  const context = await existingContext(surroundings, signal);
+  return context === undefined ? [] : (await logins(context, signal)).map(factsOf);
+}
+
+/**
+ * The login to mount with.
+ *
+ * @throws WireError as `chooseIssuer`.
+ */
+export async function requireIssuer(
+  wanted: string | undefined,
+  surroundings: Surroundings,
+  signal: AbortSignal,
+): Promise<{ readonly issuer: string; readonly context: AuthContext }> {
+  const context = await existingContext(surroundings, signal);
+  if (context === undefined) throw notLoggedIn(wanted ?? 'ISSUER');
+  const known = await logins(context, signal);
+  const issuer = chooseIssuer(
+    wanted,
+    known.map((summary) => summary.issuer),
+  );
+  return { issuer, context };
+}
+
+/**
+ * The issuer to use: the one asked for, else the only one there is a login of. Issuers are equal
+ * but for a slash at the end (INDIGO IAM has one in its metadata, people type none).
+ *
+ * @throws WireError `login-expired` when there is no login; `usage` when there are several.
+ */
+export function chooseIssuer(wanted: string | undefined, known: readonly string[]): string {
+  if (wanted !== undefined) {
+    const found = known.find((issuer) => withoutSlash(issuer) === withoutSlash(wanted));
+    if (found === undefined) throw notLoggedIn(wanted);
+    return found;
+  }
+  const [only, ...others] = known;
+  if (only === undefined) throw notLoggedIn('ISSUER');
+  if (others.length === 0) return only;
+  throw new WireError('usage', {
+    tried: 'choose a login',
+    answered: `there are ${known.length}: ${known.join(', ')}`,
+    next: 'say which with --issuer URL',
+  });
+}
+
+function withoutSlash(url: string): string {
+  return url.replace(/\/+$/, '');
+}
+
+function notLoggedIn(issuer: string): WireError {
+  const tried = issuer === 'ISSUER' ? 'use a login' : `use the login at ${issuer}`;
+  const answered = 'nobody is logged in';
+  return new WireError('login-expired', { tried, answered, next: `run: wire login ${issuer}` });
+}
+
+/** The vault with what goes with it, made if there is none. */
+async function openContext(
+  { paths, environment, clock, log }: Surroundings,
+  insecureStorage: boolean,
+  signal: AbortSignal,
+): Promise<{ readonly context: AuthContext; readonly storedIn: string }> {
+  const keyFile = environment['WIRE_KEY_FILE'];
+  const options = {
+    stateDir: paths.stateDir,
+    insecureStorage,
+    log,
+    clock,
+    ...(Boolean(keyFile) && keyFile !== undefined && { keyFile }),
+    ...(Boolean(environment['WIRE_NO_KEYCHAIN']) && { keychain: 'none' as const }),
+  };
+  const { vault, storedIn } = await openVault(options, signal);
+  return { context: { vault, clock, log }, storedIn };
+}
+
+/** The vault there is: asking who is logged in must not make one. */
+async function existingContext(
+  surroundings: Surroundings,
+  signal: AbortSignal,
+): Promise<AuthContext | undefined> {
+  try {
+    await access(join(surroundings.paths.stateDir, 'logins.sealed'));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+  }
+  return (await openContext(surroundings, false, signal)).context;
+}
+
+async function readSecret(
+  path: string | undefined,
+  signal: AbortSignal,
+): Promise<Secret | undefined> {
+  if (path === undefined) return undefined;
+  const tried = `read the client secret from ${path}`;
+  try {
+    const text = (await readFile(path, { encoding: 'utf8', signal })).trim();
+    if (text !== '') return new Secret(text);
+  } catch (error) {
+    signal.throwIfAborted();
+    const answered = (error as NodeJS.ErrnoException).code ?? String(error);
+    throw new WireError('config', { tried, answered }, { cause: error });
+  }
+  throw new WireError('config', { tried, answered: 'it is empty' });
+}
+
+/** What a person must know of a logout that was not complete. */
+function logoutNotes(summary: LogoutSummary): readonly string[] {
+  const { revocationTrouble, clientTrouble, client } = summary;
+  const notes: string[] = [];
+  if (revocationTrouble !== undefined) {
+    notes.push(`the provider still knows the login: ${revocationTrouble.message}`);
+  }
+  if (clientTrouble !== undefined) {
+    notes.push(`the client still exists at the provider: ${clientTrouble.message}`);
+  } else if (client === 'deleted') notes.push('the client was deleted');
+  return notes;
+}
+
+function factsOf(summary: LoginSummary): LoginFacts {
+  const { issuer, subject, username, groups, audience } = summary;
+  // With a refresh token the access token's end is nobody's concern.
+  const untilMs = summary.renewable ? summary.refreshExpiresAtMs : summary.accessExpiresAtMs;
+  return {
+    issuer,
+    who: username ?? subject,
+    groups,
+    ...(audience !== undefined && { audience }),
+    ...(untilMs !== undefined && { untilMs }),
+  };
+}

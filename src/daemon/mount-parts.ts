@@ -1,0 +1,86 @@
+/**
+ * What the life of a mount needs of the layers below. `composition.ts` makes the real parts; a
+ * test hands in its own.
+ */
+import type { Source } from '../config/source.ts';
+import type { FileSystem } from '../fs/filesystem.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
+import type { ObjectStore, ObjectStores } from '../store/object-store.ts';
+import type { MountPoint, MountPointRequest } from './mount-point.ts';
+
+/** Whose credentials are used where. Mounts that agree in all of it share one login and lease. */
+export interface Connection {
+  readonly issuer: string;
+  readonly endpoint: string;
+  readonly stsEndpoint: string;
+  readonly region: string;
+  readonly role?: string;
+  readonly audience?: string;
+  readonly durationSeconds?: number;
+}
+
+/** One mount, as asked for. */
+export interface MountSpec extends MountPointRequest {
+  readonly source: Source;
+  readonly connection: Connection;
+  readonly readOnly: boolean;
+  /** Other users may enter (needs user_allow_other in /etc/fuse.conf). */
+  readonly allowOther: boolean;
+}
+
+/** The stores of one connection, shared; give it back by disposing. */
+export interface StoreLease extends AsyncDisposable {
+  readonly stores: ObjectStores;
+  /** When the present temporary credentials end, ms since the epoch. */
+  readonly credentialsUntilMs: number | undefined;
+  /** Why they cannot be renewed just now. */
+  readonly degraded: string | undefined;
+}
+
+/**
+ * A kernel mount: from here on every access waits for `serve`. Disposing unmounts, lazily if need
+ * be, and ends every operation.
+ */
+export interface Attachment extends AsyncDisposable {
+  serve(fileSystem: FileSystem, log: Log): void;
+  /** The kernel has let go of the mount. */
+  readonly ended: Promise<void>;
+  /** @throws WireError `mount-point` when it is in use and `mode` is 'wait'. */
+  unmount(mode: 'wait' | 'lazy', signal: AbortSignal): Promise<void>;
+  /** Does not wait: for the way out of a process. */
+  unmountNow(): void;
+}
+
+/** What a file system still has in hand. */
+export interface FilesInHand {
+  readonly openHandles: number;
+  /** Files with changes that are not in the store yet, and their length. */
+  readonly unsavedFiles: number;
+  readonly unsavedBytes: number;
+}
+
+/** The file system of a mount, with what its owner does besides serving it. */
+export interface MountedFileSystem extends FileSystem, AsyncDisposable {
+  readonly state: FilesInHand;
+  /** @throws WireError `not-saved` when something written is not in the store. */
+  sync(signal: AbortSignal): Promise<void>;
+}
+
+export type MountRoot =
+  | { readonly kind: 'bucket'; readonly store: ObjectStore; readonly prefix: string }
+  | { readonly kind: 'buckets'; readonly stores: ObjectStores };
+
+export interface MountParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  prepare(request: MountPointRequest, signal: AbortSignal): Promise<MountPoint>;
+  attach(spec: MountSpec, point: MountPoint, signal: AbortSignal): Promise<Attachment>;
+  /** Logs in at the store with the stored login: token and temporary credentials are good now. */
+  connect(connection: Connection, signal: AbortSignal): Promise<StoreLease>;
+  fileSystem(root: MountRoot, spec: MountSpec, point: MountPoint): MountedFileSystem;
+  /** Device number of the folder: a mount's differs from the one below. */
+  deviceOf(path: string): Promise<number>;
+  /** Processes that keep `mountPoint` busy, as `name (pid)`, as far as one may see them. */
+  usersOf(mountPoint: string): Promise<readonly string[]>;
+}

@@ -1,0 +1,25 @@
+/** From settings to a connection: what must be said, and what follows from what was said. Pure. */
+import type { Settings } from '../config/options.ts';
+import { WireError } from '../lib/wire-error.ts';
+import type { Connection } from './mount-parts.ts';
+
+/** @throws WireError `usage` when there is no endpoint. */
+export function connectionOf(settings: Settings, issuer: string): Connection {
+  const { endpoint, stsEndpoint, region, role, audience, durationSeconds } = settings;
+  if (endpoint === undefined) {
+    throw new WireError('usage', {
+      tried: 'mount',
+      answered: 'no S3 endpoint is known',
+      next: 'say it with --endpoint URL, WIRE_ENDPOINT or `endpoint:` in a profile',
+    });
+  }
+  return {
+    issuer,
+    endpoint,
+    stsEndpoint: stsEndpoint ?? endpoint,
+    region: region ?? 'us-east-1',
+    ...(role !== undefined && { role }),
+    ...(audience !== undefined && { audience }),
+    ...(durationSeconds !== undefined && { durationSeconds }),
+  };
+}

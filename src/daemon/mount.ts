@@ -1,0 +1,266 @@
+/**
+ * The life of one mount.
+ *
+ * Start: folder → kernel mount → login → store → serve → stat of the root → ready. The kernel
+ * mount comes first, so that nothing can be written into the bare folder while the rest is under
+ * way: the kernel holds every access until it is served. If any step fails, what was acquired is
+ * given back, last first, and the step's error is the answer.
+ *
+ * End: however it is brought about (asked for, or by umount(8) from outside), the kernel lets go
+ * first; then what is left is saved, and everything is given back. After a crash of the process a
+ * ready mount stays and answers ENOTCONN: programs must notice, not write into the bare folder.
+ */
+import { formatSource } from '../config/source.ts';
+import { raceAbort } from '../lib/abort.ts';
+import { Closers } from '../lib/closers.ts';
+import type { Log } from '../lib/log.ts';
+import { WireError } from '../lib/wire-error.ts';
+import type {
+  Attachment,
+  MountedFileSystem,
+  MountParts,
+  MountRoot,
+  MountSpec,
+  StoreLease,
+} from './mount-parts.ts';
+import { type MountPoint, removeMade } from './mount-point.ts';
+import { checkStore } from './store-check.ts';
+
+/** Longest wait for the first answer of our own mount; it needs one listing at most. */
+const ROOT_STAT_MS = 30_000;
+
+/** What `wire status` tells about a mount. */
+export interface MountStatus {
+  readonly mountPoint: string;
+  readonly source: string;
+  readonly readOnly: boolean;
+  readonly state: 'ready' | 'stopping';
+  readonly readySinceMs: number;
+  readonly endpoint: string;
+  readonly issuer: string;
+  readonly role: string | undefined;
+  readonly credentialsUntilMs: number | undefined;
+  readonly degraded: string | undefined;
+  readonly openHandles: number;
+  readonly unsavedFiles: number;
+  readonly unsavedBytes: number;
+}
+
+/** What a mount holds while it lives. */
+interface Held {
+  readonly point: MountPoint;
+  readonly attached: Attachment;
+  readonly lease: StoreLease;
+  readonly fileSystem: MountedFileSystem;
+}
+
+/**
+ * Mounts `spec` and returns when a stat of its root has answered.
+ *
+ * @param watch told of the kernel mount as soon as it exists, so that a dying process can undo it.
+ * @throws WireError of the step that failed; nothing is left behind then.
+ */
+export async function startMount(
+  spec: MountSpec,
+  parts: MountParts,
+  watch: (attached: Attachment) => void,
+  signal: AbortSignal,
+): Promise<LiveMount> {
+  const log = parts.log.with({ mountPoint: spec.mountPoint });
+  const closers = new Closers();
+  try {
+    const point = await parts.prepare(spec, signal);
+    closers.defer(async () => await removeMade(point));
+    const attached = await parts.attach(spec, point, signal);
+    watch(attached);
+    closers.defer(async () => await letGo(attached, log));
+    log.info('attached');
+    const lease = closers.use(await parts.connect(spec.connection, signal));
+    await checkStore(spec, lease.stores, signal);
+    const fileSystem = closers.use(parts.fileSystem(rootOf(spec, lease), spec, point));
+    // Before the file system is closed: nobody may be served by a closed one.
+    closers.defer(async () => await letGo(attached, log));
+    attached.serve(fileSystem, log);
+    await answersAtRoot(point, parts, signal);
+    log.info('ready');
+    return new LiveMount(spec, parts, { point, attached, lease, fileSystem }, closers.move());
+  } catch (error) {
+    await closers[Symbol.asyncDispose]().catch((cause: unknown) => {
+      log.error('clean-up failed', { error: cause });
+    });
+    throw error;
+  }
+}
+
+function rootOf(spec: MountSpec, { stores }: StoreLease): MountRoot {
+  const { source } = spec;
+  if (source.kind === 'buckets') return { kind: 'buckets', stores };
+  return { kind: 'bucket', store: stores.open(source.bucket), prefix: source.prefix };
+}
+
+/** The mount is there for this process, and answers. */
+async function answersAtRoot(
+  point: MountPoint,
+  parts: MountParts,
+  signal: AbortSignal,
+): Promise<void> {
+  const tried = `reach the mount at ${point.path}`;
+  const answer = parts.deviceOf(point.path);
+  const limit = new AbortController();
+  const late = parts.clock.sleep(ROOT_STAT_MS, limit.signal).then(() => {
+    throw new WireError('internal', { tried, answered: `nothing within ${ROOT_STAT_MS / 1000} s` });
+  });
+  try {
+    const device = await raceAbort(Promise.race([answer, late]), signal);
+    if (device === point.deviceBefore) {
+      throw new WireError('mount-point', { tried, answered: 'the folder below it' });
+    }
+  } catch (error) {
+    if (error instanceof WireError || signal.aborted) throw error;
+    throw new WireError('internal', { tried, answered: String(error) }, { cause: error });
+  } finally {
+    limit.abort();
+    late.catch(() => undefined);
+    answer.catch(() => undefined);
+  }
+}
+
+/** Unmounts without waiting for programs that use it; harmless when it is unmounted already. */
+async function letGo(attached: Attachment, log: Log): Promise<void> {
+  try {
+    await attached[Symbol.asyncDispose]();
+  } catch (error) {
+    log.warn('unmount refused', { error });
+    attached.unmountNow();
+  }
+}
+
+/** A mount that is ready, until `ended`. */
+export class LiveMount {
+  /** Everything is given back. Resolves to what could not be saved, if anything. */
+  readonly ended: Promise<WireError | undefined>;
+  readonly #spec: MountSpec;
+  readonly #parts: MountParts;
+  readonly #held: Held;
+  readonly #closers: Closers;
+  readonly #readySinceMs: number;
+  /** Aborts the saving of what is left. */
+  readonly #hurry = new AbortController();
+  #state: MountStatus['state'] = 'ready';
+
+  constructor(spec: MountSpec, parts: MountParts, held: Held, closers: Closers) {
+    this.#spec = spec;
+    this.#parts = parts;
+    this.#held = held;
+    this.#closers = closers;
+    this.#readySinceMs = parts.clock.now();
+    this.ended = held.attached.ended
+      .catch((error: unknown) => parts.log.error('mount broke off', { error }))
+      .then(async () => await this.#finish());
+  }
+
+  get mountPoint(): string {
+    return this.#held.point.path;
+  }
+
+  get status(): MountStatus {
+    const { source, readOnly, connection } = this.#spec;
+    const { openHandles, unsavedFiles, unsavedBytes } = this.#held.fileSystem.state;
+    return {
+      mountPoint: this.mountPoint,
+      source: formatSource(source),
+      readOnly,
+      state: this.#state,
+      readySinceMs: this.#readySinceMs,
+      endpoint: connection.endpoint,
+      issuer: connection.issuer,
+      role: connection.role,
+      credentialsUntilMs: this.#held.lease.credentialsUntilMs,
+      degraded: this.#held.lease.degraded,
+      openHandles,
+      unsavedFiles,
+      unsavedBytes,
+    };
+  }
+
+  /**
+   * Saves everything, unmounts and gives everything back.
+   *
+   * @param mode 'wait' refuses while programs use the mount; 'lazy' takes it out of sight and
+   *   ends when the last of them is done.
+   * @throws WireError `not-saved`, or `mount-point` when it is in use; the mount then goes on.
+   */
+  async stop(mode: 'wait' | 'lazy', signal: AbortSignal): Promise<void> {
+    this.#state = 'stopping';
+    try {
+      await this.#held.fileSystem.sync(signal);
+      await this.#held.attached.unmount(mode, signal);
+    } catch (error) {
+      this.#state = 'ready';
+      throw await this.#explain(error);
+    }
+    if (mode === 'lazy') return;
+    const problem = await raceAbort(this.ended, signal);
+    if (problem !== undefined) throw problem;
+  }
+
+  /** Ends at once, whoever uses it and whatever is not saved: `ended` tells what that was. */
+  async leave(): Promise<void> {
+    this.#state = 'stopping';
+    this.#hurry.abort(
+      new WireError('not-saved', {
+        tried: `save what was written to ${this.mountPoint}`,
+        answered: 'there was no more time',
+      }),
+    );
+    await letGo(this.#held.attached, this.#parts.log);
+  }
+
+  /** Says who keeps the mount busy. */
+  async #explain(error: unknown): Promise<unknown> {
+    if (!(error instanceof WireError) || error.kind !== 'mount-point') return error;
+    const users = await this.#parts.usersOf(this.mountPoint);
+    const who = users.length === 0 ? 'a program' : users.join(', ');
+    return new WireError(
+      'mount-point',
+      {
+        tried: `unmount ${this.mountPoint}`,
+        answered: `it is in use by ${who}`,
+        next: 'close its files or leave the folder and try again, or use --lazy',
+      },
+      { cause: error },
+    );
+  }
+
+  async #finish(): Promise<WireError | undefined> {
+    const { log } = this.#parts;
+    this.#state = 'stopping';
+    const problem = await this.#saveRest();
+    try {
+      await this.#closers[Symbol.asyncDispose]();
+    } catch (error) {
+      log.error('clean-up failed', { mountPoint: this.mountPoint, error });
+    }
+    log.info('unmounted', { mountPoint: this.mountPoint });
+    return problem;
+  }
+
+  /** Resolves to what could not be saved, if anything. */
+  async #saveRest(): Promise<WireError | undefined> {
+    const { fileSystem } = this.#held;
+    try {
+      await fileSystem.sync(this.#hurry.signal);
+      return undefined;
+    } catch (error) {
+      // In a hurry nothing was waited for; perhaps nothing had to be.
+      if (this.#hurry.signal.aborted && fileSystem.state.unsavedFiles === 0) return undefined;
+      this.#parts.log.error('not saved', { mountPoint: this.mountPoint, error });
+      return error instanceof WireError ? error : this.#unsaved(error);
+    }
+  }
+
+  #unsaved(cause: unknown): WireError {
+    const tried = `save what was written to ${this.mountPoint}`;
+    return new WireError('not-saved', { tried, answered: String(cause) }, { cause });
+  }
+}

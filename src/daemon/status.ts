@@ -1,0 +1,42 @@
+/** What there is: living mounts of every process, mounts whose process is gone, stored logins. */
+import type { FoundProcess } from './control-client.ts';
+import type { LoginFacts } from './identity.ts';
+import type { MountStatus } from './mount.ts';
+
+export interface LiveMountStatus extends MountStatus {
+  readonly pid: number;
+}
+
+/** A mount without a process that speaks for it: gone (ENOTCONN), or not answering. */
+export interface LostMountStatus {
+  readonly mountPoint: string;
+  readonly state: 'dead' | 'silent';
+}
+
+export interface Status {
+  readonly mounts: readonly (LiveMountStatus | LostMountStatus)[];
+  readonly logins: readonly LoginFacts[];
+}
+
+/** A line of the kernel's mount table that is ours. */
+export interface KernelMount {
+  readonly mountPoint: string;
+  readonly state: 'alive' | 'dead' | 'silent';
+}
+
+/** Pure: puts together what was gathered. Mounts in order of their place. */
+export function composeStatus(
+  processes: readonly FoundProcess[],
+  kernel: readonly KernelMount[],
+  logins: readonly LoginFacts[],
+): Status {
+  const live = processes.flatMap(({ status }) =>
+    status.mounts.map((mount) => ({ ...mount, pid: status.pid })),
+  );
+  const served = new Set(live.map((mount) => mount.mountPoint));
+  const lost = kernel.flatMap(({ mountPoint, state }): readonly LostMountStatus[] =>
+    served.has(mountPoint) ? [] : [{ mountPoint, state: state === 'dead' ? 'dead' : 'silent' }],
+  );
+  const mounts = [...live, ...lost].sort((a, b) => (a.mountPoint < b.mountPoint ? -1 : 1));
+  return { mounts, logins };
+}

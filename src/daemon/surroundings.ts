@@ -1,0 +1,18 @@
+import type { Paths } from '../config/paths.ts';
+import type { Environment } from '../config/settings.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
+
+/** Where a daemon runs. */
+export interface Surroundings {
+  readonly paths: Paths;
+  readonly environment: Environment;
+  readonly uid: number;
+  readonly gid: number;
+  readonly pid: number;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Calls `undo` when the process ends without having undone its work. */
+  readonly atExit: (undo: () => void) => Disposable;
+}

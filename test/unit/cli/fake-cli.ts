@@ -1,0 +1,125 @@
+/** The command in a process that is not there: what it writes, what it asks of the daemon. */
+import type { CliSurroundings } from '../../../src/cli/context.ts';
+import { runCli } from '../../../src/cli/run.ts';
+import { Terminal } from '../../../src/cli/terminal.ts';
+import type { Daemon, MountsRequest } from '../../../src/daemon/daemon.ts';
+import type { Starter, StartReport } from '../../../src/daemon/detach.ts';
+import type { LoginInput } from '../../../src/daemon/identity.ts';
+import type { MountStatus } from '../../../src/daemon/mount.ts';
+import { silentLog } from '../../../src/lib/log.ts';
+import { FakeSignals } from '../daemon/fake-mounts.ts';
+
+export interface CliRun {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export class FakeCli {
+  readonly signals = new FakeSignals();
+  readonly mounts: MountsRequest[] = [];
+  readonly logins: LoginInput[] = [];
+  readonly unmounts: [string, boolean][] = [];
+  readonly detached: (readonly string[])[] = [];
+  environment: Record<string, string> = {};
+  configFile = '/nowhere/config.yaml';
+  isTTY = false;
+  starter: Starter | undefined;
+  report: StartReport = { outcome: 'ready', lines: ['Mounted s3://b at /m'] };
+  leftWorkingDirectory = false;
+  /** Replaces parts of the daemon. */
+  daemon: Partial<Daemon> = {};
+
+  async run(...words: string[]): Promise<CliRun> {
+    let stdout = '';
+    let stderr = '';
+    const { isTTY } = this;
+    const terminal = new Terminal(
+      { write: (text) => (stdout += text), isTTY },
+      { write: (text) => (stderr += text), isTTY, columns: 100, rows: 40 },
+      this.environment,
+    );
+    const options = { words, version: '1.2.3', logFile: () => '/state/wire.log' };
+    const code = await runCli(options, this.#surroundings(terminal));
+    return { code, stdout, stderr };
+  }
+
+  #surroundings(terminal: Terminal): CliSurroundings {
+    return {
+      terminal,
+      environment: this.environment,
+      paths: {
+        configFile: this.configFile,
+        configFileNamed: false,
+        stateDir: '/state',
+        runtimeDir: '/run',
+        cacheDir: '/cache',
+        home: '/home/u',
+      },
+      uid: 1000,
+      platform: 'linux',
+      workingDirectory: '/work',
+      clock: {
+        now: () => 1_000,
+        monotonic: () => 0,
+        sleep: async (_, signal) =>
+          await new Promise((resolve) => {
+            if (signal.aborted) resolve();
+            signal.addEventListener('abort', () => resolve(), { once: true });
+          }),
+      },
+      signals: this.signals,
+      starter: this.starter,
+      command: ['wire.js'],
+      daemon: async () => await Promise.resolve({ ...this.#daemon(), ...this.daemon }),
+      startDetached: async ({ command }) => {
+        this.detached.push(command);
+        return await Promise.resolve(this.report);
+      },
+      detachedLogFile: async () => await Promise.resolve('/state/wire.log'),
+      leaveWorkingDirectory: () => {
+        this.leftWorkingDirectory = true;
+      },
+      openLog: async () => await Promise.resolve(silentLog),
+    };
+  }
+
+  #daemon(): Daemon {
+    return {
+      login: async (input, events) => {
+        this.logins.push(input);
+        const verificationUri = `${input.issuer}/device`;
+        events.code({
+          userCode: 'ABCD-EFGH',
+          verificationUri,
+          verificationUriComplete: `${verificationUri}?user_code=ABCD-EFGH`,
+          expiresAtMs: 61_000,
+        });
+        events.note?.('no groups');
+        return await Promise.resolve({
+          issuer: input.issuer,
+          who: 'alice',
+          groups: ['a', 'b'],
+          audience: 'object',
+          storedIn: '/state/logins.sealed',
+        });
+      },
+      logout: async (issuer = 'https://iam.example') =>
+        await Promise.resolve({ issuer, notes: ['the client was deleted'] }),
+      mount: async (request, events) => {
+        this.mounts.push(request);
+        events.ready(
+          request.mounts.map(({ mountPoint, readOnly }) => {
+            return { mountPoint, readOnly, source: 's3://b' } as MountStatus;
+          }),
+        );
+        await Promise.resolve();
+      },
+      unmount: async (mountPoint, lazy) => {
+        this.unmounts.push([mountPoint, lazy]);
+        await Promise.resolve();
+      },
+      status: async () => await Promise.resolve({ mounts: [], logins: [] }),
+    };
+  }
+}

@@ -1,0 +1,357 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as nextTick } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { type StartReport } from '../../../src/daemon/detach.ts';
+import { exitCodeOf, WireError, type WireErrorKind } from '../../../src/lib/wire-error.ts';
+import { FakeCli } from './fake-cli.ts';
+
+const endpoint = ['--endpoint', 'https://s3.example'];
+
+describe('wire', () => {
+  it.each([
+    ['--help', 0],
+    ['--version', 0],
+    ['help mount', 0],
+    ['login --help', 0],
+    ['mount --help', 0],
+    ['unmount --help', 0],
+    ['status --help', 0],
+    ['logout --help', 0],
+    ['', 2],
+    ['frob', 2],
+    ['--frob', 2],
+    ['mount', 2],
+    ['mount s3://b', 2],
+    ['mount s3://b /m s3://c', 2],
+    ['mount s3://b s3://c', 2],
+    ['mount https://x /m', 2],
+    ['mount named /m', 2],
+    ['mount s3://b /m s3://c /m', 2],
+    ['mount s3://b /m --endpoint nowhere', 2],
+    ['mount s3://b /m --duration soon', 2],
+    ['mount s3://b /m --frob', 2],
+    ['mount s3://b /m --profile none', 6],
+    ['login', 2],
+    ['login iam.example', 2],
+    ['login https://iam.example more', 2],
+    ['login https://iam.example --client-secret-file /x', 2],
+    ['unmount', 2],
+    ['mount s3://b /m', 0],
+    ['umount /m', 0],
+    ['status', 0],
+    ['logout', 0],
+  ])('%j ends with %i', async (line, code) => {
+    const run = await new FakeCli().run(...line.split(' ').filter((word) => word !== ''));
+    expect(run.code).toBe(code);
+    // One clear line where it failed, none where it did not.
+    const failures = run.stderr.split('\n').filter((text) => text.startsWith('wire: '));
+    expect(failures.length).toBe(code === 0 || line === '' ? 0 : 1);
+    expect(run.stdout + run.stderr).not.toContain('    at ');
+  });
+
+  it('every command shows examples with its help', async () => {
+    for (const command of ['login', 'mount', 'unmount', 'status', 'logout']) {
+      const { stdout, code } = await new FakeCli().run(command, '--help');
+      expect(code).toBe(0);
+      expect(stdout).toContain(`Examples:\n  wire ${command}`);
+    }
+  });
+
+  it('shows its version', async () => {
+    expect(await new FakeCli().run('--version')).toEqual({
+      code: 0,
+      stdout: '1.2.3\n',
+      stderr: '',
+    });
+  });
+
+  it('ends with the exit code of every kind of error, and its one line', async () => {
+    for (const kind of Object.keys(exitCodeOf) as WireErrorKind[]) {
+      const cli = new FakeCli();
+      cli.daemon.status = async () => {
+        await Promise.resolve();
+        throw new WireError(kind, { tried: 'look', answered: 'no', next: 'go' });
+      };
+      expect(await cli.run('status')).toEqual({
+        code: exitCodeOf[kind],
+        stdout: '',
+        stderr: 'wire: cannot look: no; go\n',
+      });
+    }
+  });
+
+  it('a defect is one line that says where the log is, never a stack trace', async () => {
+    const cli = new FakeCli();
+    cli.daemon.status = () => {
+      throw new TypeError('x is not a function\n    at y');
+    };
+    const { code, stderr } = await cli.run('status');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^wire: cannot go on: x is not a function at y; see \/state\/wire\.log\n$/,
+    );
+  });
+
+  it('what a server writes cannot steer the terminal', async () => {
+    const cli = new FakeCli();
+    cli.daemon.status = () => {
+      throw new WireError('unavailable', { tried: 'x', answered: '\x1b[2J\x07evil\r\nwire: fine' });
+    };
+    expect((await cli.run('status')).stderr).toBe('wire: cannot x: evil wire: fine\n');
+  });
+
+  it('a signal stops a command that is not a mount', async () => {
+    const cli = new FakeCli();
+    cli.daemon.status = async (signal) => {
+      cli.signals.send('SIGINT');
+      await Promise.resolve();
+      signal.throwIfAborted();
+      return { mounts: [], logins: [] };
+    };
+    const { code, stderr } = await cli.run('status');
+    expect([code, stderr]).toEqual([130, 'wire: cannot finish `wire status`: stopped by SIGINT\n']);
+    expect(cli.signals.listening).toBe(0);
+  });
+});
+
+describe('wire mount', () => {
+  it('hands everything on', async () => {
+    const cli = new FakeCli();
+    cli.environment = { WIRE_ROLE: 'r' };
+    const flags = [
+      '--issuer',
+      'https://iam.example',
+      '--duration',
+      '1h',
+      '--allow-other',
+      '--mkdir',
+    ];
+    const { stdout } = await cli.run(
+      'mount',
+      's3://b/p',
+      'm',
+      's3://',
+      '/all',
+      '--read-only',
+      ...endpoint,
+      ...flags,
+    );
+    expect(stdout).toBe(
+      'Mounted s3://b at /work/m (read-only)\nMounted s3://b at /all (read-only)\n',
+    );
+    expect(cli.mounts).toEqual([
+      {
+        mounts: [
+          {
+            source: { kind: 'bucket', bucket: 'b', prefix: 'p/' },
+            mountPoint: '/work/m',
+            readOnly: true,
+          },
+          { source: { kind: 'buckets' }, mountPoint: '/all', readOnly: true },
+        ],
+        settings: expect.objectContaining({
+          endpoint: 'https://s3.example',
+          issuer: 'https://iam.example',
+          durationSeconds: 3600,
+          role: 'r',
+        }) as object,
+        allowOther: true,
+        makeDirectory: true,
+      },
+    ]);
+  });
+
+  it('uses the mounts of a profile, with or without their place', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'wire-cli-'));
+    const cli = new FakeCli();
+    cli.configFile = join(folder, 'config.yaml');
+    await writeFile(
+      cli.configFile,
+      `profiles:
+  work:
+    endpoint: https://s3.example
+    mounts:
+      data: { source: s3://data, mountpoint: ~/data, read-only: true }
+      more: { source: s3://more }
+`,
+    );
+    const placesOf = async (...words: string[]) => {
+      const { code } = await cli.run('mount', ...words);
+      const last = cli.mounts.pop();
+      return code === 0 ? last?.mounts.map((mount) => [mount.mountPoint, mount.readOnly]) : code;
+    };
+    try {
+      expect(await placesOf('data')).toEqual([['/home/u/data', true]]);
+      expect(await placesOf('data', './here')).toEqual([['/work/here', true]]);
+      expect(await placesOf('data', 'more', 'there')).toEqual([
+        ['/home/u/data', true],
+        ['/work/there', false],
+      ]);
+      expect(await placesOf('data', 's3://x', '/x')).toEqual([
+        ['/home/u/data', true],
+        ['/x', false],
+      ]);
+      expect(await placesOf('--profile', 'work')).toEqual([['/home/u/data', true]]);
+      expect(await placesOf('more')).toBe(2);
+      expect(await placesOf('else', '/m')).toBe(2);
+      expect(await placesOf('data', 'data')).toBe(2);
+      expect(await placesOf()).toBe(2);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it('--daemon starts the same command again and tells what it says', async () => {
+    const cli = new FakeCli();
+    const run = await cli.run('mount', 's3://b', '/m', '--daemon', ...endpoint);
+    expect(run).toEqual({ code: 0, stdout: 'Mounted s3://b at /m\n', stderr: '' });
+    expect([cli.detached, cli.mounts]).toEqual([[['wire.js']], []]);
+    cli.report = { outcome: 'failed', line: 'cannot mount: no', exitCode: 9 };
+    expect(await cli.run('mount', 's3://b', '/m', '--daemon', ...endpoint)).toEqual({
+      code: 9,
+      stdout: '',
+      stderr: 'wire: cannot mount: no\n',
+    });
+  });
+
+  it('in the background it reports to its starter and keeps no folder busy', async () => {
+    const reports: StartReport[] = [];
+    const starterOf = () => ({
+      lost: new AbortController().signal,
+      report: async (report: StartReport) => {
+        reports.push(report);
+        await Promise.resolve();
+      },
+    });
+    const cli = new FakeCli();
+    cli.starter = starterOf();
+    await cli.run('mount', 's3://b', 'm', '--daemon', ...endpoint);
+    expect(cli.leftWorkingDirectory).toBe(true);
+    expect(cli.mounts[0]?.mounts[0]?.mountPoint).toBe('/work/m');
+    cli.daemon.mount = () => {
+      throw new WireError('not-found', { tried: 'mount', answered: 'no' });
+    };
+    expect((await cli.run('mount', 's3://b', '/m', '--daemon', ...endpoint)).code).toBe(9);
+    expect(reports).toEqual([
+      { outcome: 'ready', lines: ['Mounted s3://b at /work/m'] },
+      { outcome: 'failed', line: 'cannot mount: no', exitCode: 9 },
+    ]);
+  });
+
+  it('a signal while the daemon is still being loaded stops the start', async () => {
+    const cli = new FakeCli();
+    cli.daemon.mount = async (_, __, ___, signal) => {
+      await Promise.resolve();
+      signal.throwIfAborted();
+      throw new Error('it went on');
+    };
+    const running = cli.run('mount', 's3://b', '/m', ...endpoint);
+    while (cli.signals.listening === 0) await nextTick();
+    cli.signals.send('SIGTERM');
+    expect((await running).code).toBe(130);
+  });
+
+  it('once ready a signal is the mounts’ own, not an abort of the command', async () => {
+    const cli = new FakeCli();
+    cli.daemon.mount = async (_, events, signals, signal) => {
+      events.ready([]);
+      let heard = 0;
+      const listening = signals.listen(() => (heard += 1));
+      cli.signals.send('SIGINT');
+      await Promise.resolve();
+      listening[Symbol.dispose]();
+      expect([heard, signal.aborted]).toEqual([1, false]);
+    };
+    expect((await cli.run('mount', 's3://b', '/m', ...endpoint)).code).toBe(0);
+  });
+});
+
+describe('wire unmount', () => {
+  it('tries each place and ends with the first failure', async () => {
+    const cli = new FakeCli();
+    cli.daemon.unmount = async (mountPoint, lazy) => {
+      cli.unmounts.push([mountPoint, lazy]);
+      await Promise.resolve();
+      if (mountPoint === '/b') return;
+      throw new WireError('mount-point', { tried: `unmount ${mountPoint}`, answered: 'busy' });
+    };
+    const { code, stdout, stderr } = await cli.run('unmount', '/a', '/b', 'c', '--lazy');
+    expect(cli.unmounts).toEqual([
+      ['/a', true],
+      ['/b', true],
+      ['/work/c', true],
+    ]);
+    expect([code, stdout]).toEqual([10, 'Unmounted /b\n']);
+    expect(stderr).toBe('wire: cannot unmount /work/c: busy\nwire: cannot unmount /a: busy\n');
+  });
+});
+
+describe('wire login', () => {
+  it('shows code and page, who may approve, and at the end who is logged in', async () => {
+    const { code, stdout, stderr } = await new FakeCli().run('login', 'https://iam.example');
+    expect([code, stdout]).toEqual([0, '']);
+    expect(stderr.split('\n')).toEqual([
+      'Open   https://iam.example/device',
+      'Code   ABCD-EFGH',
+      'or     https://iam.example/device?user_code=ABCD-EFGH',
+      'Approve only if you started this login yourself and the page shows ABCD-EFGH.',
+      'note: no groups',
+      'Kept in /state/logins.sealed',
+      'Logged in at https://iam.example as alice (groups a, b), audience object',
+      '',
+    ]);
+  });
+
+  it('shows a QR code and a countdown where a person watches, or when asked to', async () => {
+    const cli = new FakeCli();
+    expect((await cli.run('login', 'https://iam.example', '--qr')).stderr).toContain('▄▄▄▄▄');
+    cli.isTTY = true;
+    cli.environment = { SSH_TTY: '/dev/pts/1' };
+    const watched = (await cli.run('login', 'https://iam.example')).stderr;
+    expect(watched).toContain('▄▄▄▄▄');
+    expect(watched).toContain('\x1b[1mABCD-EFGH\x1b[0m');
+    cli.environment = { ...cli.environment, NO_COLOR: '1' };
+    const plain = (await cli.run('login', 'https://iam.example')).stderr;
+    expect(plain).toContain('▄▄▄▄▄');
+    expect(plain).not.toMatch(/\x1b\[[\d;]*m/);
+  });
+
+  it('hands everything on, and no secret is in argv', async () => {
+    const cli = new FakeCli();
+    await cli.run(
+      'login',
+      'https://iam.example',
+      '--client-id',
+      'c',
+      '--client-secret-file',
+      '/s',
+      '--scope',
+      'openid',
+      'x',
+      '--audience',
+      'o',
+      '--public',
+      '--insecure-storage',
+    );
+    expect(cli.logins).toEqual([
+      {
+        issuer: 'https://iam.example',
+        scopes: ['openid', 'x'],
+        publicClient: true,
+        insecureStorage: true,
+        clientId: 'c',
+        clientSecretFile: '/s',
+        audience: 'o',
+      },
+    ]);
+  });
+
+  it('takes the issuer of the environment when none is typed', async () => {
+    const cli = new FakeCli();
+    cli.environment = { WIRE_ISSUER: 'https://iam.example' };
+    await cli.run('login');
+    expect(cli.logins[0]?.issuer).toBe('https://iam.example');
+  });
+});

@@ -1,0 +1,94 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  parseAbsolutePath,
+  parseName,
+  parseScopes,
+  parseSeconds,
+  parseUrl,
+  parseWord,
+} from '../../../src/config/values.ts';
+
+function valueOf<T>(parsed: { ok: true; value: T } | { ok: false; fault: string }): T | undefined {
+  return parsed.ok ? parsed.value : undefined;
+}
+
+describe('parseUrl', () => {
+  it.each([
+    'https://iam.example',
+    'https://s3.example:9000/path',
+    'http://127.0.0.1:9000',
+    'http://localhost',
+    'http://[::1]:80',
+  ])('takes %s as it is', (url) => expect(valueOf(parseUrl(url))).toBe(url));
+
+  it.each([
+    ['iam.example', 'not a URL'],
+    ['ftp://iam.example', 'not a web address'],
+    ['http://iam.example', 'in clear'],
+    ['http://127.0.0.1.evil.example', 'in clear'],
+    ['http://localhost.evil.example', 'in clear'],
+    ['https://user:word@iam.example', 'user or password'],
+    ['https://iam.example?x=1', '?query'],
+    ['https://iam.example#x', '?query'],
+    ['', 'not a URL'],
+  ])('refuses %j: %s', (url, why) => {
+    expect(parseUrl(url)).toEqual({ ok: false, fault: expect.stringContaining(why) as string });
+  });
+});
+
+describe('parseSeconds', () => {
+  it.each([
+    ['3600', 3600],
+    ['3600s', 3600],
+    ['60m', 3600],
+    ['1h', 3600],
+  ])('reads %s', (text, seconds) => expect(valueOf(parseSeconds(text))).toBe(seconds));
+
+  it.each(['', '0', '0s', '-1', '1d', '1.5h', ' 1', '1e3', '9999999999'])('refuses %j', (text) => {
+    expect(parseSeconds(text).ok).toBe(false);
+  });
+});
+
+describe('parseScopes', () => {
+  it('reads words, however many spaces lie between them', () => {
+    expect(valueOf(parseScopes(' openid   wlcg.groups:/x '))).toEqual(['openid', 'wlcg.groups:/x']);
+  });
+
+  it.each(['', '  ', 'a"b', 'a\\b', 'ä'])('refuses %j', (text) => {
+    expect(parseScopes(text).ok).toBe(false);
+  });
+});
+
+describe('parseName and parseWord', () => {
+  it('a name is never a path, a flag or a SOURCE', () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        const name = parseName(text);
+        if (name.ok) expect(text).not.toMatch(/[/:\s]|^[-.]/);
+      }),
+    );
+  });
+
+  it('a word has no space, no control character, and is there', () => {
+    for (const text of ['', 'a b', 'a\n', '\x1b[31m']) expect(parseWord(text).ok).toBe(false);
+    expect(valueOf(parseWord('arn:aws:iam::123:role/x'))).toBe('arn:aws:iam::123:role/x');
+  });
+});
+
+describe('parseAbsolutePath', () => {
+  it.each([
+    ['/data', '/data'],
+    ['~', '/home/u'],
+    ['~/data', '/home/u/data'],
+  ])('reads %s as %s', (text, path) => {
+    expect(valueOf(parseAbsolutePath(text, '/home/u'))).toBe(path);
+  });
+
+  it('refuses what depends on the working folder, and ~ without a home', () => {
+    for (const text of ['data', './data', '~user/data', '']) {
+      expect(parseAbsolutePath(text, '/home/u').ok).toBe(false);
+    }
+    expect(parseAbsolutePath('~/data', undefined).ok).toBe(false);
+  });
+});

@@ -1,0 +1,191 @@
+import { once } from 'node:events';
+import { mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { findProcesses, requestUnmount } from '../../../src/daemon/control-client.ts';
+import type { UnmountRequest } from '../../../src/daemon/control-protocol.ts';
+import { ControlServer } from '../../../src/daemon/control-server.ts';
+import type { MountStatus } from '../../../src/daemon/mount.ts';
+import { silentLog } from '../../../src/lib/log.ts';
+import { WireError } from '../../../src/lib/wire-error.ts';
+
+const never = new AbortController().signal;
+
+const mount = { mountPoint: '/m', source: 's3://b', state: 'ready' } as MountStatus;
+
+let runtimeDir = '';
+let server: ControlServer | undefined;
+let unmount = async (_: UnmountRequest, signal: AbortSignal): Promise<void> => {
+  signal.throwIfAborted();
+  await Promise.resolve();
+};
+
+async function listen(): Promise<ControlServer> {
+  server = await ControlServer.listen({
+    runtimeDir,
+    pid: 42,
+    log: silentLog,
+    requestMs: 200,
+    verbs: {
+      status: () => ({ pid: 42, version: '1', startedMs: 0, mounts: [mount] }),
+      unmount: async (request, signal) => await unmount(request, signal),
+    },
+  });
+  return server;
+}
+
+/** Sends `text` as it is and gives all that comes back until the connection ends. */
+async function say(path: string, text: string): Promise<string> {
+  const socket = connect(path);
+  let heard = '';
+  socket.on('data', (chunk) => {
+    heard += chunk.toString();
+  });
+  socket.on('error', () => undefined); // EPIPE: the server has had enough
+  socket.write(text);
+  await once(socket, 'close');
+  return heard;
+}
+
+function post(body: string, length = Buffer.byteLength(body)): string {
+  return `POST /unmount HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n${body}`;
+}
+
+describe('control socket', () => {
+  beforeEach(async () => {
+    runtimeDir = await mkdtemp(join(tmpdir(), 'wire-control-'));
+  });
+  afterEach(async () => {
+    await server?.[Symbol.asyncDispose]();
+    server = undefined;
+    await rm(runtimeDir, { recursive: true });
+  });
+
+  it('tells the mounts of a process, and is gone after it', async () => {
+    const { path } = await listen();
+    expect(await findProcesses(runtimeDir, never)).toEqual([
+      { socketPath: path, status: { pid: 42, version: '1', startedMs: 0, mounts: [mount] } },
+    ]);
+    await server?.[Symbol.asyncDispose]();
+    server = undefined;
+    expect(await readdir(runtimeDir)).toEqual([]);
+    expect(await findProcesses(runtimeDir, never)).toEqual([]);
+  });
+
+  it('hands an unmount on, and its refusal back, as it was', async () => {
+    const { path } = await listen();
+    const asked: UnmountRequest[] = [];
+    const answered = 'it is in use by bash (7)';
+    unmount = async (request) => {
+      await Promise.resolve();
+      asked.push(request);
+      throw new WireError('mount-point', { tried: 'unmount /m', answered, next: 'leave it' });
+    };
+    const request = { mountPoint: '/m ä "\n', lazy: true };
+    await expect(requestUnmount(path, request, never)).rejects.toMatchObject({
+      kind: 'mount-point',
+      exitCode: 10,
+      facts: { tried: 'unmount /m', answered, next: 'leave it' },
+    });
+    expect(asked).toEqual([request]);
+  });
+
+  it('lets the answer out before it closes', async () => {
+    const { path } = await listen();
+    const closing: Promise<void>[] = [];
+    unmount = async () => {
+      await Promise.resolve();
+      if (server !== undefined) closing.push(server[Symbol.asyncDispose]());
+      server = undefined;
+    };
+    await requestUnmount(path, { mountPoint: '/m', lazy: false }, never);
+    await Promise.all(closing);
+  });
+
+  it('stops the work when the one who asked goes away', async () => {
+    const { path } = await listen();
+    let aborted: (reason: unknown) => void = () => undefined;
+    const stopped = new Promise((resolve) => {
+      aborted = resolve;
+    });
+    const asker = new AbortController();
+    unmount = async (_, signal) => {
+      signal.addEventListener('abort', () => aborted('stopped'));
+      asker.abort();
+      await stopped;
+    };
+    const asked = requestUnmount(path, { mountPoint: '/m', lazy: false }, asker.signal);
+    await expect(asked).rejects.toMatchObject({ name: 'AbortError' });
+    expect(await stopped).toBe('stopped');
+  });
+
+  it.each([
+    ['another verb', 'DELETE /status HTTP/1.1\r\nHost: x\r\n\r\n', /400 .*no such verb/s],
+    ['a token', 'GET /token HTTP/1.1\r\nHost: x\r\n\r\n', /400 .*no such verb/s],
+    ['no JSON', post('unmount it'), /400 .*usage/s],
+    ['other JSON', post('{"mountPoint":["/m"],"lazy":0}'), /400 .*usage/s],
+    ['null', post('null'), /400 .*usage/s],
+    ['a huge body', post('x'.repeat(100_000)), /400 .*too large/s],
+    ['no HTTP', '\u0000\u0001\u0002 hello\r\n\r\n', /^HTTP\/1.1 400/],
+    ['a huge header', `GET /status HTTP/1.1\r\nX: ${'x'.repeat(10_000)}\r\n\r\n`, /431/],
+    ['a body that never comes', post('{', 1000), /^$|408/],
+    ['a header that never ends', 'GET /status HTTP/1.1\r\nHost', /^$|408/],
+  ])('refuses %s and lives on', async (_, text, answer) => {
+    const { path } = await listen();
+    expect(await say(path, text)).toMatch(answer);
+    expect(await findProcesses(runtimeDir, never)).toHaveLength(1);
+  });
+
+  it('removes a socket whose process is gone, and nothing else', async () => {
+    const path = join(runtimeDir, 'mounts-1.sock');
+    // A killed process leaves its socket: Node removes it on close, so close what it was renamed from.
+    const dead = createServer().listen(join(runtimeDir, 'x'));
+    await once(dead, 'listening');
+    await rename(join(runtimeDir, 'x'), path);
+    dead.close();
+    await once(dead, 'close');
+    await writeFile(join(runtimeDir, 'note'), 'mine');
+    expect(await findProcesses(runtimeDir, never)).toEqual([]);
+    expect(await readdir(runtimeDir)).toEqual(['note']);
+  });
+
+  it('is not misled by a socket that answers nonsense', async () => {
+    const odd = createServer((socket) => socket.end('HTTP/1.1 200 OK\r\n\r\n{"pid":"1"}'));
+    odd.listen(join(runtimeDir, 'odd.sock'));
+    await once(odd, 'listening');
+    expect(await findProcesses(runtimeDir, never)).toEqual([]);
+    odd.close();
+  });
+
+  it('takes the place of a socket that an earlier process with its number left', async () => {
+    await writeFile(join(runtimeDir, 'mounts-42.sock'), '');
+    await listen();
+    expect(await findProcesses(runtimeDir, never)).toHaveLength(1);
+  });
+
+  it('says so when the runtime folder cannot hold a socket', async () => {
+    const long = { runtimeDir: `/tmp/${'x'.repeat(100)}`, pid: 1, log: silentLog };
+    const verbs = {
+      status: () => undefined as never,
+      unmount: async () => await Promise.resolve(),
+    };
+    await expect(ControlServer.listen({ ...long, verbs })).rejects.toMatchObject({
+      kind: 'config',
+      facts: { answered: 'the path is too long' },
+    });
+    const missing = { runtimeDir: join(runtimeDir, 'no'), pid: 1, log: silentLog, verbs };
+    await expect(ControlServer.listen(missing)).rejects.toMatchObject({ kind: 'config' });
+  });
+
+  it('the socket is for its owner alone under the umask that wire sets', async () => {
+    const before = process.umask(0o077);
+    try {
+      const { path } = await listen();
+      expect((await stat(path)).mode & 0o077).toBe(0);
+    } finally {
+      process.umask(before);
+    }
+  });
+});
