@@ -8,8 +8,8 @@ import { mountsBelow } from '../../scripts/demo/wire-user.ts';
 import { exitCodeOf, type WireErrorKind } from '../../src/lib/wire-error.ts';
 import { canMount, exists, isRoot, Scene } from '../fixtures/real-mount.ts';
 
-/** Nobody listens on this port of loopback. */
-const NOBODY = 'http://127.0.0.1:9';
+/** Nobody listens on this port of loopback, and fetch does not refuse it by itself. */
+const NOBODY = 'http://127.0.0.1:4';
 
 /** Every exit code of the command is an answer here. */
 const anyExit = Array.from({ length: 255 }, (_, code) => code + 1);
@@ -65,7 +65,7 @@ describe('wire login refuses in one line', () => {
   it('an IAM that does not answer', async () => {
     await refuses(['login', `${NOBODY}/`], {
       kind: 'unreachable',
-      says: [/127\.0\.0\.1:9/, /refused/i, /;/],
+      says: [/127\.0\.0\.1:4/, /refused/i, /;/],
     });
   });
 
@@ -132,7 +132,7 @@ describe.skipIf(!canMount)('wire mount refuses in one line, and leaves no mount'
       const where = ['--endpoint', NOBODY, '--audience', 'wire-s3', '--role', 'x'];
       await refuses(['mount', 's3://bob', at('empty'), ...where], {
         kind: 'unreachable',
-        says: [/127\.0\.0\.1:9/, /;/],
+        says: [/127\.0\.0\.1:4/, /;/],
       });
     });
 
