@@ -22,6 +22,7 @@ const ownedBy = {
   '^openid-client': 'auth',
   '^@napi-rs/keyring': 'auth',
   '^@aws-sdk/|^@smithy/': 's3',
+  '^fuse-native': 'fuse',
   '^commander$|^uqr$': 'cli',
   '^yaml$': 'config',
   '^oidc-provider$|^jose$': 'demo',

@@ -1,10 +1,13 @@
 /**
  * What JavaScript cannot do itself on Linux: mount(2) and umount2(2), descriptors over sockets,
- * and /dev/fuse on the event loop. Only system calls: the protocol is in src/fuse/protocol.
+ * locks, ioctls, and /dev/fuse on the event loop. Only system calls: the protocol is in src/fuse/protocol.
  */
 #include <node_api.h>
 
+#include "backing.h"
 #include "channel.h"
+#include "fusectl.h"
+#include "lock.h"
 #include "mount.h"
 
 NAPI_MODULE_INIT() {
@@ -12,6 +15,7 @@ NAPI_MODULE_INIT() {
 #define WIRE_FUNCTION(name, function) \
   { name, nullptr, wire::function, nullptr, nullptr, nullptr, napi_enumerable, nullptr }
       WIRE_FUNCTION("openDevice", OpenDevice),
+      WIRE_FUNCTION("adoptDevice", AdoptDevice),
       WIRE_FUNCTION("closeDescriptor", CloseDescriptor),
       WIRE_FUNCTION("mount", Mount),
       WIRE_FUNCTION("replaceTop", ReplaceTop),
@@ -19,6 +23,10 @@ NAPI_MODULE_INIT() {
       WIRE_FUNCTION("unmountSync", UnmountSync),
       WIRE_FUNCTION("socketPair", SocketPair),
       WIRE_FUNCTION("receiveDescriptor", ReceiveDescriptor),
+      WIRE_FUNCTION("openBacking", OpenBacking),
+      WIRE_FUNCTION("closeBacking", CloseBacking),
+      WIRE_FUNCTION("abortConnection", AbortConnection),
+      WIRE_FUNCTION("lockFile", LockFile),
 #undef WIRE_FUNCTION
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <vector>
 
@@ -13,6 +14,8 @@ namespace {
 constexpr uint32_t kBatchRequests = 64;
 /** Batches in one turn of the loop, so that a flood of requests leaves room for sockets and timers. */
 constexpr int kBatchesPerWake = 64;
+/** While requests come one at a time, how often to look whether another waits behind one. */
+constexpr uint32_t kProbeEvery = 8;
 /** Pieces of one reply; IOV_MAX is 1024 on Linux. */
 constexpr uint32_t kMaxPieces = 1023;
 /** JavaScript reads the fields as aligned words. */
@@ -23,7 +26,8 @@ enum Reference { kArena, kBounds, kHead, kOnBatch, kOnEnd };
 ssize_t WriteAll(int fd, const iovec* pieces, int count) {
   ssize_t written;
   do {
-    written = ::writev(fd, pieces, count);
+    written = count == 1 ? ::write(fd, pieces->iov_base, pieces->iov_len)
+                         : ::writev(fd, pieces, count);
   } while (written < 0 && errno == EINTR);
   return written;
 }
@@ -107,9 +111,11 @@ void Channel::Serve() {
   for (int batch = 0; batch < kBatchesPerWake && device_ != nullptr; batch++) {
     uint32_t count = 0;
     int error = 0;
-    const Round round = ReadBatch(&count, &error);
+    const Round round = ReadBatch(NextLimit(), &count, &error);
+    if (count > 0) many_ = count > 1;
     if (count > 0) Call(references_[kOnBatch], count);
-    if (round == Round::kDrained) return;
+    // Who was answered may have asked again: a read that finds nothing is cheaper than a turn.
+    if (round == Round::kDrained && count == 0) return;
     if (round == Round::kEnded) {
       // A callback may have closed the channel meanwhile: then nobody asks for the end.
       if (device_ == nullptr) return;
@@ -120,10 +126,20 @@ void Channel::Serve() {
   }
 }
 
-Channel::Round Channel::ReadBatch(uint32_t* count, int* error) {
+/**
+ * One client waits for each answer before it asks again: a read(2) ahead finds nothing, and delays
+ * the answer. The read after the answer finds the next request, if the client was that fast.
+ */
+uint32_t Channel::NextLimit() {
+  if (many_) return kBatchRequests;
+  singles_ = (singles_ + 1) % kProbeEvery;
+  return singles_ == 0 ? kBatchRequests : 1;
+}
+
+Channel::Round Channel::ReadBatch(uint32_t limit, uint32_t* count, int* error) {
   auto* bounds = reinterpret_cast<uint32_t*>(bounds_.start);
   size_t at = 0;
-  while (*count < kBatchRequests && at + request_bytes_ <= arena_.length) {
+  while (*count < limit && at + request_bytes_ <= arena_.length) {
     const ssize_t length = ::read(device_->get(), arena_.start + at, arena_.length - at);
     if (length < 0) {
       if (errno == EAGAIN) return Round::kDrained;

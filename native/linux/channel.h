@@ -50,7 +50,8 @@ class Channel {
   static void OnCollected(napi_env env, void* channel, void*);
 
   enum class Round { kMore, kDrained, kEnded };
-  Round ReadBatch(uint32_t* count, int* error);
+  uint32_t NextLimit();
+  Round ReadBatch(uint32_t limit, uint32_t* count, int* error);
   void Serve();
   void Call(napi_ref callback, uint32_t argument);
   void Shut();
@@ -66,6 +67,9 @@ class Channel {
   Bytes bounds_;
   Bytes head_;
   size_t request_bytes_ = 0;
+  /** Whether the last batch held more than one request. */
+  bool many_ = false;
+  uint32_t singles_ = 0;
   /** Keep the memory above, and the callbacks, from being collected while open. */
   napi_ref references_[5] = {};
 

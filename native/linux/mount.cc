@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <string>
 
@@ -20,6 +22,10 @@
 
 namespace wire {
 namespace {
+
+/** `MISC_MAJOR` and `FUSE_MINOR` of Linux `include/linux/miscdevice.h`. */
+constexpr unsigned kFuseMajor = 10;
+constexpr unsigned kFuseMinor = 229;
 
 struct MountRequest {
   int fd;
@@ -117,6 +123,20 @@ napi_value OpenDevice(napi_env env, napi_callback_info info) {
   if (!args.ok()) return nullptr;
   const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
   return Int(env, fd >= 0 ? fd : -errno);
+}
+
+napi_value AdoptDevice(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  const int fd = args.Int(0);
+  if (!args.ok()) return nullptr;
+  struct stat facts;
+  if (::fstat(fd, &facts) != 0) return Int(env, -errno);
+  if (!S_ISCHR(facts.st_mode) || facts.st_rdev != makedev(kFuseMajor, kFuseMinor)) {
+    return Int(env, -ENODEV);
+  }
+  ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+  return Int(env, fd);
 }
 
 napi_value CloseDescriptor(napi_env env, napi_callback_info info) {

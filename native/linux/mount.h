@@ -8,6 +8,12 @@ namespace wire {
 /** openDevice(path) → descriptor of /dev/fuse, or -errno. */
 napi_value OpenDevice(napi_env env, napi_callback_info info);
 
+/**
+ * adoptDevice(fd) → the same descriptor, non-blocking and close-on-exec, or -errno: ENODEV when it
+ * is not /dev/fuse.
+ */
+napi_value AdoptDevice(napi_env env, napi_callback_info info);
+
 /** closeDescriptor(fd). */
 napi_value CloseDescriptor(napi_env env, napi_callback_info info);
 

@@ -21,7 +21,10 @@ export type Errno =
   | 'ENOTDIR'
   | 'ENOTEMPTY'
   | 'ENOTSUP'
+  | 'ENOTTY'
+  | 'ENXIO'
   | 'EPERM'
+  | 'ERANGE'
   | 'EROFS'
   | 'ESTALE'
   | 'EXDEV';

@@ -6,9 +6,13 @@
  * (four awaits cost a quarter of the rate of a single client: docs/decisions). Refusals are
  * thrown, or rejected, as any error: `toErrno` in `fs/errno.ts` names them for the kernel.
  *
- * Lookup counts: each `Entry` returned by `lookup`, `create`, `mkdir`, and each dirent that
- * `readdirplus` hands to `fill` and `fill` takes, is one reference that the kernel gives back
- * through `forget`. An inode with references or open handles stays known.
+ * Lookup counts: each `Entry` returned by `lookup`, `create`, `mkdir`, `symlink`, `mknod`, `link`,
+ * `tmpfile`, and each dirent that `readdirplus` hands to `fill` and `fill` takes, is one reference
+ * that the kernel gives back through `forget`. An inode with references or open handles stays known.
+ *
+ * Operations with a `?` are for file systems that have such a thing. Without one the kernel makes
+ * do (copies by reading and writing, takes a file for one without holes), or programs are told that
+ * it is not supported, as the comment at each says.
  *
  * The kernel leaves clearing of set-uid and set-gid to the file system (HANDLE_KILLPRIV_V2): write,
  * truncate and a change of owner clear them.
@@ -27,9 +31,29 @@ export interface RequestContext {
    * answered without waiting: this is the `signal` that the style asks for as last parameter.
    */
   readonly signal: AbortSignal;
+  /**
+   * Of a write: the bytes are pages of a shared mapping. They belong at their offset also when the
+   * descriptor appends, and never make the file longer.
+   */
+  readonly fromPages?: boolean;
 }
 
-export type FileType = 'file' | 'directory' | 'symlink';
+export type FileType =
+  | 'file'
+  | 'directory'
+  | 'symlink'
+  | 'fifo'
+  | 'socket'
+  | 'character-device'
+  | 'block-device';
+
+/** Which device a device node stands for. */
+export interface DeviceNumber {
+  /** 12 bits */
+  readonly major: number;
+  /** 20 bits */
+  readonly minor: number;
+}
 
 /** `struct stat`, in the units of JavaScript. */
 export interface Attributes {
@@ -46,6 +70,12 @@ export interface Attributes {
   readonly atimeMs: number;
   readonly mtimeMs: number;
   readonly ctimeMs: number;
+  /** When it was made, for statx(2); absent where nobody knows. */
+  readonly birthMs?: number | undefined;
+  /** What a file with holes takes up (`st_blocks`); absent when that is `bytes`. */
+  readonly allocatedBytes?: number | undefined;
+  /** Of a device node. */
+  readonly device?: DeviceNumber | undefined;
 }
 
 /** A name's answer: what the kernel may remember, and for how long. */
@@ -87,6 +117,13 @@ export interface OpenedFile {
   readonly keepCache: boolean;
   /** Reads and writes pass the page cache by. */
   readonly directIo: boolean;
+  /** A directory's listing may be kept by the kernel; with `keepCache`, an earlier one still holds. */
+  readonly cacheDirectory?: boolean;
+  /**
+   * A descriptor open on a file that holds all of the content: the kernel may read and write that
+   * itself instead of asking. It stays the file system's; after this answer it may be closed.
+   */
+  readonly backing?: number;
 }
 
 export interface CreatedFile extends OpenedFile {
@@ -124,11 +161,61 @@ export interface RenameFlags {
   readonly exchange: boolean;
 }
 
+/** What mknod(2) makes. */
+export interface NewNode {
+  readonly type: Exclude<FileType, 'directory' | 'symlink'>;
+  /** Permission bits. */
+  readonly mode: number;
+  /** Of a device node; zeros for others. */
+  readonly device: DeviceNumber;
+}
+
+/** Flags of setxattr(2). */
+export interface XattrFlags {
+  /** XATTR_CREATE: EEXIST if there is one. */
+  readonly create: boolean;
+  /** XATTR_REPLACE: ENODATA if there is none. */
+  readonly replace: boolean;
+}
+
+/** Flags of fallocate(2); none of them: the bytes are there afterwards, and the file is that long. */
+export interface AllocationFlags {
+  /** FALLOC_FL_KEEP_SIZE */
+  readonly keepSize: boolean;
+  /** FALLOC_FL_PUNCH_HOLE; comes with `keepSize`. */
+  readonly punchHole: boolean;
+  /** FALLOC_FL_ZERO_RANGE */
+  readonly zeroRange: boolean;
+}
+
+/** A place in an open file. */
+export interface FilePosition {
+  readonly handle: HandleId;
+  readonly offset: number;
+}
+
+/** What access(2) asks for; none of them: whether the name is there. */
+export interface AccessMask {
+  readonly read: boolean;
+  readonly write: boolean;
+  readonly execute: boolean;
+}
+
+export interface IoctlReply {
+  /** What ioctl(2) returns: >= 0. */
+  readonly result: number;
+  /** At most as many bytes as were asked for. */
+  readonly output: Uint8Array;
+}
+
 /** Bytes of a read, to be written out in order without a copy. */
 export type ReadBytes = Uint8Array | readonly Uint8Array[];
 
 /** Names are bytes as the kernel gave them, without '/' or NUL. */
 export interface FileSystem {
+  /** `OpenedFile.backing` may come; counting what is open for it costs a little. */
+  readonly offersBacking?: boolean;
+
   lookup(parent: InodeNumber, name: Uint8Array, context: RequestContext): MaybePromise<Entry>;
   /** Gives `count` references back. Never fails: unknown inodes are ignored. */
   forget(inode: InodeNumber, count: number): void;
@@ -211,4 +298,96 @@ export interface FileSystem {
   fsyncdir(handle: HandleId, dataOnly: boolean, context: RequestContext): MaybePromise<void>;
 
   statfs(inode: InodeNumber, context: RequestContext): MaybePromise<FileSystemStatistics>;
+
+  /** The target of a symbolic link, 4,095 bytes at most. Absent: EINVAL, there are none. */
+  readlink?(inode: InodeNumber, context: RequestContext): MaybePromise<Uint8Array>;
+  /** Absent: EPERM, as symlink(2) says it. */
+  symlink?(
+    parent: InodeNumber,
+    name: Uint8Array,
+    target: Uint8Array,
+    context: RequestContext,
+  ): MaybePromise<Entry>;
+  /** A further name for `inode`. Absent: EPERM, as link(2) says it. */
+  link?(
+    inode: InodeNumber,
+    newParent: InodeNumber,
+    newName: Uint8Array,
+    context: RequestContext,
+  ): MaybePromise<Entry>;
+  /** Absent: EPERM, as mknod(2) says it. */
+  mknod?(
+    parent: InodeNumber,
+    name: Uint8Array,
+    node: NewNode,
+    context: RequestContext,
+  ): MaybePromise<Entry>;
+  /**
+   * An open file without a name (O_TMPFILE), on the file system of `parent`. `link` may give it a
+   * name unless it is `exclusive`. Absent: EOPNOTSUPP.
+   */
+  tmpfile?(
+    parent: InodeNumber,
+    mode: number,
+    flags: OpenFlags,
+    context: RequestContext,
+  ): MaybePromise<CreatedFile>;
+
+  /**
+   * Start of the next data (SEEK_DATA) or hole (SEEK_HOLE) at or after `offset`; the end of a file
+   * is a hole. ENXIO when there is none. Absent: a file is all data.
+   */
+  lseek?(
+    handle: HandleId,
+    offset: number,
+    whence: 'data' | 'hole',
+    context: RequestContext,
+  ): MaybePromise<number>;
+  /** Absent: EOPNOTSUPP. */
+  fallocate?(
+    handle: HandleId,
+    offset: number,
+    bytes: number,
+    flags: AllocationFlags,
+    context: RequestContext,
+  ): MaybePromise<void>;
+  /** Returns the bytes copied: fewer only at the end of the source. Absent: read and written. */
+  copyFileRange?(
+    from: FilePosition,
+    to: FilePosition,
+    bytes: number,
+    context: RequestContext,
+  ): MaybePromise<number>;
+
+  /** ENODATA when there is none of that name. Absent, like the next three: EOPNOTSUPP. */
+  getxattr?(
+    inode: InodeNumber,
+    name: Uint8Array,
+    context: RequestContext,
+  ): MaybePromise<Uint8Array>;
+  /** `value` is the transport's again after the first await, as with `write`. */
+  setxattr?(
+    inode: InodeNumber,
+    name: Uint8Array,
+    value: Uint8Array,
+    flags: XattrFlags,
+    context: RequestContext,
+  ): MaybePromise<void>;
+  listxattr?(inode: InodeNumber, context: RequestContext): MaybePromise<readonly Uint8Array[]>;
+  removexattr?(inode: InodeNumber, name: Uint8Array, context: RequestContext): MaybePromise<void>;
+
+  /** Asked only of a mount without default_permissions. EACCES refuses. Absent: allowed. */
+  access?(inode: InodeNumber, mask: AccessMask, context: RequestContext): MaybePromise<void>;
+  /** `command` tells the sizes; see ioctl(2). ENOTTY to what is not known. Absent: ENOTTY. */
+  ioctl?(
+    handle: HandleId,
+    command: number,
+    input: Uint8Array,
+    outputBytes: number,
+    context: RequestContext,
+  ): MaybePromise<IoctlReply>;
+  /** Which of `events` (POLLIN and so on) are ready now. Absent: always ready. */
+  poll?(handle: HandleId, events: number, context: RequestContext): MaybePromise<number>;
+  /** syncfs(2) and sync(2). Absent: nothing to do. */
+  syncfs?(inode: InodeNumber, context: RequestContext): MaybePromise<void>;
 }

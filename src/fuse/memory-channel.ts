@@ -5,6 +5,7 @@
  */
 import type { ReadBytes } from '../fs/filesystem.ts';
 import { MiB } from '../lib/bytes.ts';
+import { type ExpectedReply, expectedReply, KernelHoldings } from './memory-kernel.ts';
 import {
   inHeader,
   initFlags,
@@ -12,7 +13,9 @@ import {
   outHeader,
   PROTOCOL_MAJOR,
   PROTOCOL_MINOR,
+  sizes,
 } from './protocol/abi.ts';
+import { RequestCursor } from './protocol/cursor.ts';
 import { ReplyWriter } from './protocol/reply.ts';
 import type { Capabilities, Channel, ReceiveBatch } from './transport.ts';
 
@@ -51,8 +54,10 @@ export class MemoryChannel implements Channel {
   readonly violations: string[] = [];
   /** Requests that the next replies to are lost, as if their program had been killed. */
   readonly lost: Set<number>;
+  /** References and handles that this kernel was given. */
+  readonly holdings: KernelHoldings = new KernelHoldings();
   readonly #arena = new Uint8Array(ARENA_BYTES);
-  readonly #expected = new Set<number>();
+  readonly #expected = new Map<number, ExpectedReply>();
   #receive: ReceiveBatch | undefined;
   #nextUnique = 2;
   #end: () => void = () => undefined;
@@ -108,6 +113,33 @@ export class MemoryChannel implements Channel {
     this.#arena.fill(STALE, 0, at);
   }
 
+  /** Gives every reference back, as a kernel that needs the memory does. */
+  dropCaches(): void {
+    const held = [...this.holdings.references];
+    const body = new Uint8Array(sizes.batchForgetIn + held.length * sizes.forgetOne);
+    const writer = new ReplyWriter(body);
+    writer.u32(0, held.length);
+    for (const [at, [inode, count]] of held.entries()) {
+      writer.u64(sizes.batchForgetIn + at * sizes.forgetOne, inode);
+      writer.u64(sizes.batchForgetIn + at * sizes.forgetOne + 8, count);
+    }
+    this.request(opcodes.BATCH_FORGET, { body });
+  }
+
+  /** Closes every file and directory, as at the end of all programs. */
+  closeAll(): void {
+    const bodyOf = (handle: number): Uint8Array => {
+      const body = new Uint8Array(sizes.releaseIn);
+      new ReplyWriter(body).u64(0, handle);
+      return body;
+    };
+    const { files, directories } = this.holdings;
+    for (const handle of [...files]) this.request(opcodes.RELEASE, { body: bodyOf(handle) });
+    for (const handle of [...directories]) {
+      this.request(opcodes.RELEASEDIR, { body: bodyOf(handle) });
+    }
+  }
+
   /** The reply to `unique`, if there is one yet. */
   replyTo(unique: number): MemoryReply | undefined {
     return this.replies.find((reply) => reply.unique === unique);
@@ -124,14 +156,19 @@ export class MemoryChannel implements Channel {
     const words = new Uint32Array(message.buffer, message.byteOffset, outHeader.bytes >>> 2);
     const errno = 0 - ((words[outHeader.error >>> 2] ?? 0) | 0);
     const unique = (words[2] ?? 0) + (words[3] ?? 0) * 2 ** 32;
-    const refusal = this.#refusal(message, unique, errno);
-    if (refusal !== undefined) {
-      this.violations.push(refusal);
+    const expected = this.#expected.get(unique);
+    const refusal = refusalOf(message, unique, errno, expected);
+    if (refusal !== undefined || expected === undefined) {
+      this.violations.push(refusal ?? 'a reply that nobody expects');
       throw new Error(refusal);
     }
     this.#expected.delete(unique);
     if (this.lost.has(unique)) return false;
-    this.replies.push({ unique, errno, body: message.subarray(outHeader.bytes) });
+    const body = message.subarray(outHeader.bytes);
+    const wrong = errno === 0 ? this.holdings.replied(expected, body) : undefined;
+    // The kernel takes such a reply and tells its program EIO.
+    if (wrong !== undefined) this.violations.push(wrong);
+    this.replies.push({ unique, errno, body });
     return true;
   }
 
@@ -146,19 +183,40 @@ export class MemoryChannel implements Channel {
 
   #expect(message: Uint8Array): void {
     if (message.length < inHeader.bytes) return;
-    const header = new Uint32Array(message.slice(0, inHeader.bytes).buffer);
-    if (SILENT.has(header[inHeader.opcode >>> 2] ?? 0)) return;
-    this.#expected.add((header[2] ?? 0) + (header[3] ?? 0) * 2 ** 32);
+    const input = new RequestCursor();
+    // A copy, because its fields are read as aligned words.
+    input.moveTo(padded(message), 0, message.length);
+    const opcode = input.header(inHeader.opcode);
+    this.holdings.requested(opcode, input);
+    if (SILENT.has(opcode)) return;
+    const unique = input.header(inHeader.unique) + input.header(inHeader.unique + 4) * 2 ** 32;
+    this.#expected.set(unique, expectedReply(opcode, input));
   }
+}
 
-  #refusal(message: Uint8Array, unique: number, errno: number): string | undefined {
-    const length = new Uint32Array(message.buffer, message.byteOffset, 1)[0];
-    if (length !== message.length) return `a reply of ${message.length} bytes says ${length ?? 0}`;
-    if (errno < 0 || errno > ERRNO_MAX) return `a reply with errno ${errno}`;
-    if (errno !== 0 && message.length !== outHeader.bytes) return 'an error with a body';
-    if (!this.#expected.has(unique)) return `a reply to ${unique}, which waits for none`;
-    return undefined;
+function refusalOf(
+  message: Uint8Array,
+  unique: number,
+  errno: number,
+  expected: ExpectedReply | undefined,
+): string | undefined {
+  const length = new Uint32Array(message.buffer, message.byteOffset, 1)[0];
+  if (length !== message.length) return `a reply of ${message.length} bytes says ${length ?? 0}`;
+  if (errno < 0 || errno > ERRNO_MAX) return `a reply with errno ${errno}`;
+  if (errno !== 0 && message.length !== outHeader.bytes) return 'an error with a body';
+  if (expected === undefined) return `a reply to ${unique}, which waits for none`;
+  const bodyBytes = message.length - outHeader.bytes;
+  const [least, most] = expected.bytes ?? [0, -1];
+  if (errno === 0 && (bodyBytes < least || bodyBytes > most)) {
+    return `a reply to opcode ${expected.opcode} with a body of ${bodyBytes} bytes`;
   }
+  return undefined;
+}
+
+function padded(message: Uint8Array): Uint8Array {
+  const copy = new Uint8Array((message.length + 7) & ~7);
+  copy.set(message);
+  return copy;
 }
 
 /** A request as the kernel writes it. */

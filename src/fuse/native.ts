@@ -49,6 +49,8 @@ type MountCall = (
 export interface NativeAddon {
   /** Opens /dev/fuse non-blocking and close-on-exec. */
   openDevice(path: string): number;
+  /** Makes a /dev/fuse of somebody else non-blocking and close-on-exec; ENODEV for another file. */
+  adoptDevice(descriptor: number): number;
   closeDescriptor(descriptor: number): void;
   readonly mount: MountCall;
   /** Mounts under what is on top of `target` and takes that away (Linux 6.5). */
@@ -58,6 +60,13 @@ export interface NativeAddon {
   unmountSync(target: string, lazy: 0 | 1): number;
   socketPair(): readonly [number, number];
   receiveDescriptor(socket: number): number;
+  /** FUSE passthrough: the kernel's id of the file at `descriptor`. */
+  openBacking(device: number, descriptor: number): number;
+  closeBacking(device: number, backingId: number): number;
+  /** Cuts a connection off by fusectl, whether that is mounted or not. Root only. */
+  abortConnection(minor: number): Promise<number>;
+  /** A descriptor that holds the lock on a file until it is closed; EAGAIN when it is taken. */
+  lockFile(path: string): number;
   readonly Channel: NativeChannelConstructor;
 }
 

@@ -1,5 +1,12 @@
 /** What INIT agrees on: a decision from what the kernel offers, without effects. */
-import { initFlags, OLDEST_MINOR, PROTOCOL_MAJOR, PROTOCOL_MINOR, sizes } from './protocol/abi.ts';
+import {
+  initFlags,
+  initFlags2,
+  OLDEST_MINOR,
+  PROTOCOL_MAJOR,
+  PROTOCOL_MINOR,
+  sizes,
+} from './protocol/abi.ts';
 import type { RequestCursor } from './protocol/cursor.ts';
 import type { ReplyWriter } from './protocol/reply.ts';
 import type { Capabilities } from './transport.ts';
@@ -10,14 +17,19 @@ export interface KernelOffer {
   readonly minor: number;
   readonly maxReadaheadBytes: number;
   readonly flags: number;
+  /** 0 from a kernel before 7.36. */
+  readonly flags2: number;
 }
 
 export interface Agreement {
   readonly minor: number;
   readonly maxReadaheadBytes: number;
   readonly flags: number;
+  readonly flags2: number;
   readonly maxWriteBytes: number;
   readonly maxPages: number;
+  /** 0 unless there is passthrough. */
+  readonly maxStackDepth: number;
 }
 
 /**
@@ -49,12 +61,21 @@ const CONGESTION_THRESHOLD = 48;
 /** Times have a granularity of one nanosecond. */
 const TIME_GRANULARITY_NS = 1;
 
+/**
+ * A backing file may lie on an overlay, as in a container. In turn nothing can be stacked on us:
+ * 2 is all the kernel allows (`FILESYSTEM_MAX_STACK_DEPTH`).
+ */
+const STACK_DEPTH = 2;
+
 export function decodeOffer(input: RequestCursor): KernelOffer {
+  const flags = input.u32(12);
+  const extended = (flags & initFlags.INIT_EXT) !== 0 && input.bodyBytes >= sizes.initExtIn;
   return {
     major: input.u32(0),
     minor: input.u32(4),
     maxReadaheadBytes: input.u32(8),
-    flags: input.u32(12),
+    flags,
+    flags2: extended ? input.u32(16) : 0,
   };
 }
 
@@ -65,12 +86,16 @@ export function agree(offer: KernelOffer, capabilities: Capabilities): Agreement
   const listing = capabilities.readdirplus
     ? initFlags.DO_READDIRPLUS | initFlags.READDIRPLUS_AUTO
     : 0;
+  // A kernel before 7.36 does not read what INIT_EXT adds to the reply.
+  const flags2 = offer.flags2 & (capabilities.passthrough === true ? initFlags2.PASSTHROUGH : 0);
   return {
     minor: offer.major > PROTOCOL_MAJOR ? PROTOCOL_MINOR : Math.min(offer.minor, PROTOCOL_MINOR),
     maxReadaheadBytes: offer.maxReadaheadBytes,
     flags: offer.flags & (WANTED | listing),
+    flags2,
     maxWriteBytes: capabilities.maxWriteBytes,
     maxPages: capabilities.maxWriteBytes / PAGE_BYTES,
+    maxStackDepth: (flags2 & initFlags2.PASSTHROUGH) === 0 ? 0 : STACK_DEPTH,
   };
 }
 
@@ -86,5 +111,7 @@ export function encodeAgreement(writer: ReplyWriter, at: number, agreement: Agre
   writer.u32(at + 20, agreement.maxWriteBytes);
   writer.u32(at + 24, TIME_GRANULARITY_NS);
   writer.u16(at + 28, agreement.maxPages);
+  writer.u32(at + 32, agreement.flags2);
+  writer.u32(at + 36, agreement.maxStackDepth);
   return sizes.initOut;
 }

@@ -15,6 +15,10 @@ export class PendingRequest implements RequestContext {
   readonly uniqueHigh: number;
   /** Bytes of a READ's answer at most, or of a WRITE's payload. */
   payloadBytes = 0;
+  /** Bytes of a payload that is kept for this request: a WRITE that waits counts against a bound. */
+  keptBytes = 0;
+  /** Of a WRITE: the kernel writes pages of a shared mapping back. */
+  fromPages = false;
   /** An answer was sent, or at least tried. */
   answered = false;
   #controller: AbortController | undefined;

@@ -1,10 +1,12 @@
 /** How an operation's answer is told to the kernel, and taken back when it does not arrive. */
+import { FsError } from '../fs/errno.ts';
 import type {
   AttributesReply,
   CreatedFile,
   Entry,
   FileSystem,
   FileSystemStatistics,
+  IoctlReply,
   MaybePromise,
   OpenedFile,
   ReadBytes,
@@ -32,6 +34,10 @@ export const attributesForm: ReplyForm<AttributesReply> = {
   encode: (writer, at, reply) => writer.attributesReply(at, reply),
 };
 
+export const statxForm: ReplyForm<AttributesReply> = {
+  encode: (writer, at, reply) => writer.statx(at, reply),
+};
+
 export const entryForm: ReplyForm<Entry> = {
   encode: (writer, at, entry) => writer.entry(at, entry),
   takeBack: (fileSystem, entry) => fileSystem.forget(entry.inode, 1),
@@ -55,9 +61,41 @@ export const createdForm: ReplyForm<CreatedFile> = {
   },
 };
 
-export const readForm: ReplyForm<ReadBytes> = {
+/** Bytes alone: of a READ, a READLINK. */
+export const payloadForm: ReplyForm<ReadBytes> = {
   encode: () => 0,
   payload: (bytes) => bytes,
+};
+
+/** A value, or a list of names, for a caller with a buffer of `payloadBytes`. */
+export const xattrForm: ReplyForm<Uint8Array> = {
+  encode(_writer, _at, value, request) {
+    if (value.length > request.payloadBytes) throw tooSmall;
+    return 0;
+  },
+  payload: (value) => value,
+};
+
+/** For a caller who asks how large a buffer must be. */
+export const xattrSizeForm: ReplyForm<Uint8Array> = {
+  encode: (writer, at, value) => writer.word(at, value.length),
+};
+
+const tooSmall = new FsError('ERANGE', 'read an attribute into a buffer that is too small');
+
+/** A number below 2^32: bytes copied, events of poll. */
+export const wordForm: ReplyForm<number> = {
+  encode: (writer, at, value) => writer.word(at, value),
+};
+
+/** A position in a file, or bytes copied. */
+export const longForm: ReplyForm<number> = {
+  encode: (writer, at, value) => writer.long(at, value),
+};
+
+export const ioctlForm: ReplyForm<IoctlReply> = {
+  encode: (writer, at, { result }) => writer.ioctlResult(at, result),
+  payload: ({ output }) => output,
 };
 
 export const writtenForm: ReplyForm<void> = {

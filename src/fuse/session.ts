@@ -9,22 +9,30 @@
  *   that waits is in `#inFlight` until its operation has settled, even if it was answered earlier
  *   because of an interrupt.
  * - What an answer hands over (references, handles) and does not arrive is given back.
+ * - Requests are always read. WRITEs that hold too much memory wait for their start, see WriteBudget.
  */
 import { type Errno, FsError, toErrno } from '../fs/errno.ts';
 import type { FileSystem, MaybePromise, ReadBytes } from '../fs/filesystem.ts';
+import { MiB } from '../lib/bytes.ts';
 import type { Log } from '../lib/log.ts';
 import { WireError } from '../lib/wire-error.ts';
 import { agree, decodeOffer, encodeAgreement } from './negotiation.ts';
-import { type Exchange, operations } from './operations.ts';
+import type { Exchange } from './operations/operation.ts';
+import { operations } from './operations.ts';
+import { Passthrough } from './passthrough.ts';
 import { PendingRequest } from './pending-request.ts';
-import { inHeader, opcodes, outHeader, PROTOCOL_MAJOR, sizes } from './protocol/abi.ts';
+import { inHeader, initFlags2, opcodes, outHeader, PROTOCOL_MAJOR, sizes } from './protocol/abi.ts';
 import { RequestCursor } from './protocol/cursor.ts';
 import { ReplyWriter } from './protocol/reply.ts';
 import { emptyForm, type ReplyForm } from './reply-form.ts';
 import type { Channel, ReceiveBatch } from './transport.ts';
+import { WriteBudget } from './write-budget.ts';
 
 /** Numbers of the errors on this system. */
 export type ErrnoNumbers = Readonly<Record<Errno, number>>;
+
+/** What WRITEs may hold before further ones wait: as much as the kernel sends in the background. */
+const WRITE_BYTES_MAX = 64 * MiB;
 
 export class Session implements Exchange {
   readonly fileSystem: FileSystem;
@@ -34,6 +42,8 @@ export class Session implements Exchange {
   readonly #input = new RequestCursor();
   readonly #writer: ReplyWriter;
   readonly #inFlight = new Map<number, PendingRequest>();
+  readonly #writes = new WriteBudget(WRITE_BYTES_MAX);
+  #passthrough: Passthrough | undefined;
   #initialized = false;
   #onIdle: (() => void) | undefined;
 
@@ -57,6 +67,15 @@ export class Session implements Exchange {
     return this.#inFlight.size;
   }
 
+  /** Payloads of WRITEs that the file system was given and has not finished with. */
+  get writeBytes(): number {
+    return this.#writes.bytes;
+  }
+
+  get passthrough(): Passthrough | undefined {
+    return this.#passthrough;
+  }
+
   start(): void {
     this.#channel.start(this.#receive);
   }
@@ -66,6 +85,7 @@ export class Session implements Exchange {
     for (const request of this.#inFlight.values()) {
       if (!request.answered) this.#sendErrno(request, 'EIO');
       request.abort();
+      this.#dropPostponed(request);
     }
     this.#channel.close();
   }
@@ -76,14 +96,35 @@ export class Session implements Exchange {
       return;
     }
     this.#inFlight.set(request.key, request);
+    this.#writes.take(request.keptBytes);
     result
       .then(
         (value) => this.#deliver(request, value, form),
         (error: unknown) => this.#refuse(request, error),
       )
       .catch((error: unknown) => this.#refuse(request, error))
-      .finally(() => this.#retire(request))
+      .finally(() => {
+        this.#retire(request);
+        this.#writes.give(request.keptBytes);
+      })
       .catch(() => undefined);
+  }
+
+  mustWait(bytes: number): boolean {
+    return this.#writes.mustWait(bytes);
+  }
+
+  postpone(request: PendingRequest, start: () => void): void {
+    this.#inFlight.set(request.key, request);
+    this.#writes.postpone(request, () => {
+      // What waits again is listed again; what is answered at once is not.
+      this.#retire(request);
+      try {
+        start();
+      } catch (error) {
+        this.#refuse(request, error);
+      }
+    });
   }
 
   readonly #receive: ReceiveBatch = (arena, bounds, count) => {
@@ -178,13 +219,24 @@ export class Session implements Exchange {
   /**
    * The kernel sends it only for a request that we have read. One answered meanwhile is gone from
    * the table: nothing to do, and INTERRUPT itself is never answered.
+   *
+   * An operation that changes something runs to its end: a disk answers no EINTR there, programs
+   * do not expect one, and a store's request cut off in the middle is in doubt.
    */
   #interrupt(key: number): void {
     const request = this.#inFlight.get(key);
     if (request === undefined) return;
-    request.abort();
     const prompt = operations.get(request.opcode)?.prompt ?? false;
-    if (prompt && !request.answered) this.#sendErrno(request, 'EINTR');
+    if (prompt) request.abort();
+    const undone = this.#dropPostponed(request);
+    if ((prompt || undone) && !request.answered) this.#sendErrno(request, 'EINTR');
+  }
+
+  /** Whether `request` was still waiting for its start, which does not come now. */
+  #dropPostponed(request: PendingRequest): boolean {
+    const dropped = request.keptBytes > 0 && this.#writes.cancel(request);
+    if (dropped) this.#retire(request);
+    return dropped;
   }
 
   #init(request: PendingRequest, input: RequestCursor): void {
@@ -192,11 +244,17 @@ export class Session implements Exchange {
       throw new FsError('EIO', 'read INIT');
     }
     const offer = decodeOffer(input);
-    const agreement = agree(offer, this.#channel.capabilities);
+    const { backing, capabilities } = this.#channel;
+    // Asked for only where it will be used: nothing can be stacked on such a mount.
+    const passthrough = backing !== undefined && this.fileSystem.offersBacking === true;
+    const agreement = agree(offer, { ...capabilities, passthrough });
     if (agreement === undefined) {
       this.#log.error('fuse.too-old', { major: offer.major, minor: offer.minor });
       this.#sendErrno(request, 'EIO');
       return;
+    }
+    if (passthrough && (agreement.flags2 & initFlags2.PASSTHROUGH) !== 0) {
+      this.#passthrough = new Passthrough(backing);
     }
     const bodyBytes = encodeAgreement(this.#writer, outHeader.bytes, agreement);
     // A kernel of a later major reads only ours, and asks again in our words.
@@ -283,6 +341,7 @@ export class Session implements Exchange {
   async #drain(): Promise<void> {
     for (const request of this.#inFlight.values()) {
       request.answered = true;
+      this.#dropPostponed(request);
       if (operations.get(request.opcode)?.prompt === true) request.abort();
     }
     if (this.#inFlight.size === 0) return;

@@ -3,7 +3,7 @@ import { getSystemErrorName } from 'node:util';
 import type { ReadBytes } from '../../fs/filesystem.ts';
 import { MiB } from '../../lib/bytes.ts';
 import type { NativeAddon, NativeChannel } from '../native.ts';
-import type { Capabilities, Channel, ReceiveBatch } from '../transport.ts';
+import type { BackingFiles, Capabilities, Channel, ReceiveBatch } from '../transport.ts';
 import { errnoNumbers } from './errno.ts';
 
 /** Requests of one call into JavaScript; `kBatchRequests` of native/linux/channel.cc. */
@@ -25,11 +25,8 @@ const ENOTCONN = 107;
 const ECANCELED = 125;
 
 export class DeviceChannel implements Channel {
-  readonly capabilities: Capabilities = {
-    maxWriteBytes: MAX_WRITE_BYTES,
-    notify: true,
-    readdirplus: true,
-  };
+  readonly capabilities: Capabilities;
+  readonly backing?: BackingFiles;
   readonly head: Uint8Array = new Uint8Array(HEAD_BYTES);
   readonly ended: Promise<void>;
   readonly #addon: NativeAddon;
@@ -42,6 +39,17 @@ export class DeviceChannel implements Channel {
   constructor(addon: NativeAddon, descriptor: number) {
     this.#addon = addon;
     this.#descriptor = descriptor;
+    // The kernel lets nobody else name backing files (CAP_SYS_ADMIN).
+    const passthrough = process.geteuid?.() === 0;
+    this.capabilities = {
+      maxWriteBytes: MAX_WRITE_BYTES,
+      notify: true,
+      readdirplus: true,
+      passthrough,
+    };
+    if (passthrough) {
+      this.backing = { open: (file) => this.#openBacking(file), close: (id) => this.#forget(id) };
+    }
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
@@ -78,6 +86,18 @@ export class DeviceChannel implements Channel {
     // What the kernel does not know it cannot keep: nothing was left to do.
     if (result >= 0 || isGone(-result)) return;
     throw new Error(`the kernel refused a notification: ${getSystemErrorName(result)}`);
+  }
+
+  /** A refusal is for all files (no privilege) or for one kind (stacked): it is asked each time. */
+  #openBacking(file: number): number | undefined {
+    if (this.#closed) return undefined;
+    const id = this.#addon.openBacking(this.#descriptor, file);
+    return id > 0 ? id : undefined;
+  }
+
+  /** The kernel forgets all of them with the connection. */
+  #forget(backingId: number): void {
+    if (!this.#closed) this.#addon.closeBacking(this.#descriptor, backingId);
   }
 
   close(): void {

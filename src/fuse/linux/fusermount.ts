@@ -8,7 +8,8 @@ import { access } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { getSystemErrorName } from 'node:util';
 import type { NativeAddon } from '../native.ts';
-import { fusermountOptions, type MountOptions } from './mount-options.ts';
+import type { MountOptions } from '../transport.ts';
+import { fusermountOptions } from './mount-options.ts';
 
 const PROGRAM = 'fusermount3';
 /** Debian, Fedora and Arch install it here; the last places to look when PATH is bare. */

@@ -4,9 +4,10 @@ import { access, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { WireError } from '../../lib/wire-error.ts';
+import type { MountOptions } from '../transport.ts';
 import { findFusermount } from './fusermount.ts';
 import { probeLiveness } from './liveness.ts';
-import { MOUNT_TYPE, type MountOptions, permitsAllowOther } from './mount-options.ts';
+import { MOUNT_TYPE, passedDescriptor, permitsAllowOther } from './mount-options.ts';
 import { readMountinfo, topMount } from './mountinfo.ts';
 
 export const DEVICE_PATH = '/dev/fuse';
@@ -14,7 +15,7 @@ const FUSE_CONF_PATH = '/etc/fuse.conf';
 /** A dead mount answers at once, a living one within this, or it counts as living. */
 const PROBE_PATIENCE_MS = 3000;
 
-/** How this process can mount: itself, or through the helper at `program`. */
+/** How this process mounts: itself, or through the helper at `program`. */
 export type MountMethod =
   | { readonly by: 'kernel' }
   | { readonly by: 'helper'; readonly program: string };
@@ -25,6 +26,8 @@ export type MountMethod =
  */
 export async function resolveMountPoint(path: string): Promise<string> {
   const absolute = resolve(path);
+  // Following it would only lead to the device.
+  if (passedDescriptor(absolute) !== undefined) return absolute;
   const parent = await realpath(dirname(absolute)).catch(() => dirname(absolute));
   const direct = join(parent, basename(absolute));
   if (topMount(await readMountinfo(), direct) !== undefined) return direct;

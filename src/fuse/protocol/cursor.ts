@@ -95,12 +95,20 @@ export class RequestCursor {
    * @throws FsError EINVAL when it is empty, not terminated or holds a slash.
    */
   name(offset: number): Uint8Array {
+    const name = this.text(offset);
+    if (name.includes(SLASH)) throw new FsError('EINVAL', 'read a name with a slash');
+    return name;
+  }
+
+  /**
+   * Like `name`, for what is not a name in a directory: it may hold slashes.
+   *
+   * @throws FsError EINVAL when it is empty or not terminated.
+   */
+  text(offset: number): Uint8Array {
     const from = this.#start + inHeader.bytes + offset;
     let to = from;
-    while (to < this.#end && this.#bytes[to] !== 0) {
-      if (this.#bytes[to] === SLASH) throw new FsError('EINVAL', 'read a name with a slash');
-      to += 1;
-    }
+    while (to < this.#end && this.#bytes[to] !== 0) to += 1;
     if (to >= this.#end || to === from) throw new FsError('EINVAL', 'read a name of a request');
     return this.#bytes.slice(from, to);
   }

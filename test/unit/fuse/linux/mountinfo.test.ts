@@ -3,6 +3,7 @@ import {
   fusermountOptions,
   kernelFlags,
   kernelOptions,
+  passedDescriptor,
   permitsAllowOther,
 } from '../../../../src/fuse/linux/mount-options.ts';
 import { parseMountinfo, topMount } from '../../../../src/fuse/linux/mountinfo.ts';
@@ -63,7 +64,21 @@ describe('mount options', () => {
   it('let others in only when asked', () => {
     const shared = { ...options, allowOther: true };
     expect(kernelOptions(shared, { uid: 0, gid: 0 })).toMatch(/,allow_other$/);
-    expect(fusermountOptions(shared)).toMatch(/,allow_other$/);
+    expect(fusermountOptions(shared)).toMatch(/,allow_other,/);
+  });
+
+  it('leave access times, programs and the check of permissions out when asked', () => {
+    const bare = { ...options, noAtime: true, noExec: true, defaultPermissions: false };
+    expect(kernelFlags(bare)).toBe(2 | 4 | 8 | 1024);
+    expect(kernelOptions(bare, { uid: 7, gid: 8 })).toBe('rootmode=40000,user_id=7,group_id=8');
+    expect(fusermountOptions(bare)).toBe('rw,nosuid,nodev,noatime,noexec,fsname=wire,subtype=wire');
+  });
+
+  it('know a passed descriptor from a folder', () => {
+    expect(passedDescriptor('/dev/fd/3')).toBe(3);
+    for (const path of ['/dev/fd/', '/dev/fd/3/x', '/dev/fd/x', '/x/dev/fd/3', '/dev/fuse']) {
+      expect(passedDescriptor(path)).toBeUndefined();
+    }
   });
 
   it('keep a comma in the name of the source from starting another option', () => {

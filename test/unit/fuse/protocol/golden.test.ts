@@ -1,5 +1,5 @@
 /**
- * Bytes of the main structs, as `include/uapi/linux/fuse.h` (protocol 7.38) lays them out on a
+ * Bytes of the main structs, as `include/uapi/linux/fuse.h` (protocol 7.45) lays them out on a
  * little-endian machine. Written by hand from the header, not from our encoder.
  */
 import { describe, expect, it } from 'vitest';
@@ -148,7 +148,7 @@ describe('replies', () => {
     expect(encoded((writer) => encodeAgreement(writer, 0, agreement))).toBe(
       layout([
         [4, 7],
-        [4, 38],
+        [4, 45],
         [4, 131072],
         [4, (1 << 0) | (1 << 22)],
         [2, 64],
@@ -160,6 +160,41 @@ describe('replies', () => {
         ...Array.from({ length: 8 }, (): Field => [4, 0]),
       ]),
     );
+  });
+
+  it('lay out flags2 and max_stack_depth of fuse_init_out where there is passthrough', () => {
+    const offered = new Uint8Array(64);
+    new Uint32Array(offered.buffer).set([7, 45, 131072, 1 << 30, 0xffffffff]);
+    const capabilities = { maxWriteBytes: 1 << 20, notify: true, readdirplus: true };
+    const offer = decodeOffer(cursorOver(offered));
+    expect(agree(offer, capabilities)).toMatchObject({ flags2: 0, maxStackDepth: 0 });
+    const agreement = agree(offer, { ...capabilities, passthrough: true });
+    if (agreement === undefined) throw new Error('no agreement');
+    expect(encoded((writer) => encodeAgreement(writer, 0, agreement)).slice(2 * 28)).toBe(
+      layout([
+        [2, 256],
+        [2, 0],
+        [4, 0x20],
+        [4, 2],
+        ...Array.from({ length: 6 }, (): Field => [4, 0]),
+      ]),
+    );
+  });
+
+  it('ask a kernel before 7.36 for nothing of flags2, which its shorter fuse_init_in has not', () => {
+    const all = { maxWriteBytes: 1 << 20, notify: true, readdirplus: true, passthrough: true };
+    // Of 16 bytes; and of 64 without FUSE_INIT_EXT, whose further words mean nothing.
+    const short = new Uint8Array(16);
+    new Uint32Array(short.buffer).set([7, 31, 131072, 0xffffffff]);
+    const silent = new Uint8Array(64);
+    new Uint32Array(silent.buffer).set([7, 36, 131072, ~(1 << 30), 0xffffffff]);
+    for (const [body, minor] of [
+      [short, 31],
+      [silent, 36],
+    ] as const) {
+      const agreement = agree(decodeOffer(cursorOver(body)), all);
+      expect(agreement).toMatchObject({ minor, flags2: 0, maxStackDepth: 0 });
+    }
   });
 
   it('lay out fuse_dirent padded to 8 with zeros, and take none that does not fit', () => {
