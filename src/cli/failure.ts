@@ -32,7 +32,8 @@ export function endingOf(error: unknown, logFile: string | undefined): Ending {
   if (error instanceof WireError) return { exitCode: error.exitCode, line: error.toLine() };
   if (isAbort(error)) return { exitCode: exitCodeOf.interrupted, line: 'interrupted' };
   const answered = error instanceof Error ? error.message : String(error);
-  const next = logFile === undefined ? 'add --log-level debug' : `see ${logFile}`;
-  const defect = new WireError('internal', { tried: 'go on', answered, next }, { cause: error });
+  const where = logFile === undefined ? 'add --log-file FILE' : `see ${logFile}`;
+  const facts = { tried: 'do that', answered, next: `this is a defect of wire: ${where}` };
+  const defect = new WireError('internal', facts, { cause: error });
   return { exitCode: defect.exitCode, line: defect.toLine(), defect: error };
 }

@@ -33,6 +33,7 @@ export function processSurroundings(
   const uid = process.getuid?.() ?? -1;
   const home = homeOf();
   const paths = locatePaths({ environment, home, uid, temporaryDir: tmpdir() });
+  let logFile: string | undefined;
   const terminal = new Terminal(process.stdout, process.stderr, environment);
   return {
     terminal,
@@ -50,7 +51,18 @@ export function processSurroundings(
       const gid = process.getgid?.() ?? -1;
       const { pid } = process;
       const clock = systemClock;
-      return createDaemon({ paths, environment, uid, gid, pid, version, clock, log, atExit });
+      return createDaemon({
+        paths,
+        environment,
+        uid,
+        gid,
+        pid,
+        version,
+        clock,
+        log,
+        logFile,
+        atExit,
+      });
     },
     startDetached,
     detachedLogFile: async (signal) => await defaultLogFile(paths, uid, signal),
@@ -58,6 +70,7 @@ export function processSurroundings(
     openLog: async (flags) => {
       const log = await openProcessLog(flags, environment, { paths, uid }, terminal);
       opened(log);
+      logFile = log.file;
       return log.log;
     },
   };
@@ -99,7 +112,8 @@ async function openProcessLog(
     // Without a place for it there is no log; a file that was asked for must be there.
     if (named === undefined) return { log: silentLog, file: undefined };
     const answered = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw new WireError('config', { tried: `log to ${named}`, answered }, { cause: error });
+    const facts = { tried: `log to ${named}`, answered, next: 'name a file in a folder of yours' };
+    throw new WireError('config', facts, { cause: error });
   }
 }
 
@@ -113,9 +127,9 @@ function readLevel(flag: string | undefined, variable: string | undefined): LogL
   const text = flag ?? (variable === '' || variable === undefined ? 'info' : variable);
   const level = logLevels.find((known) => known === text);
   if (level !== undefined) return level;
-  const answered = `known are ${logLevels.join(', ')}`;
   throw new WireError(flag === undefined ? 'config' : 'usage', {
     tried: `log at ${text}`,
-    answered,
+    answered: 'there is no such level',
+    next: `take one of ${logLevels.join(', ')}`,
   });
 }

@@ -1,12 +1,15 @@
 /** The composition root: puts the layers together. Nothing else in wire knows all of them. */
 import { ensurePrivateDir } from '../config/paths.ts';
-import { listMounts } from '../fuse/linux/unmount.ts';
+import { resolveMountPoint } from '../fuse/linux/mount-point.ts';
+import { forceUnmount, listMounts } from '../fuse/linux/unmount.ts';
 import { findProcesses } from './control-client.ts';
 import { ControlServer } from './control-server.ts';
 import type { Daemon, MountsRequest } from './daemon.ts';
 import { listLogins, logIn, logOut, requireIssuer } from './identity.ts';
+import { removeMadeOf } from './mount-point.ts';
 import { type MountEvents, MountProcess } from './mount-process.ts';
 import { connectionOf } from './mount-specs.ts';
+import { type OwnPlace, refuseOwnPlaces } from './own-places.ts';
 import { createParts } from './real-parts.ts';
 import { composeStatus } from './status.ts';
 import type { StopSignals } from './stop-signals.ts';
@@ -23,6 +26,11 @@ export function createDaemon(surroundings: Surroundings): Daemon {
       await mountAll(request, events, signals, surroundings, signal),
     unmount: async (mountPoint, lazy, signal) =>
       await unmountAnywhere(mountPoint, lazy, paths.runtimeDir, signal),
+    forceUnmount: async (mountPoint, signal) => {
+      const path = await resolveMountPoint(mountPoint);
+      await forceUnmount(path, signal);
+      await removeMadeOf(path, paths.runtimeDir);
+    },
     status: async (signal) => {
       const [processes, kernel, logins] = await Promise.all([
         findProcesses(paths.runtimeDir, signal),
@@ -32,6 +40,18 @@ export function createDaemon(surroundings: Surroundings): Daemon {
       return composeStatus(processes, kernel, logins);
     },
   };
+}
+
+/** What is read or written while a mount is served. */
+function ownPlaces({ paths, logFile }: Surroundings): readonly OwnPlace[] {
+  const { configFile, stateDir, runtimeDir, cacheDir } = paths;
+  return [
+    { what: 'the configuration', path: configFile },
+    { what: 'the folder of logins and unsaved files', path: stateDir },
+    { what: 'the folder of control sockets', path: runtimeDir },
+    { what: 'the cache', path: cacheDir },
+    ...(logFile === undefined ? [] : [{ what: 'the log file', path: logFile }]),
+  ];
 }
 
 async function mountAll(
@@ -45,6 +65,8 @@ async function mountAll(
   // What the command line lacks is told before what the machine lacks.
   const { issuer, context } = await requireIssuer(request.settings.issuer, surroundings, signal);
   const connection = connectionOf(request.settings, issuer);
+  const places = ownPlaces(surroundings);
+  for (const { mountPoint } of request.mounts) await refuseOwnPlaces(mountPoint, places);
   await ensurePrivateDir(paths.stateDir, uid, signal);
   await ensurePrivateDir(paths.runtimeDir, uid, signal);
   const mounts = new MountProcess(createParts(context, surroundings), events);
@@ -61,12 +83,14 @@ async function mountAll(
     },
   });
   try {
-    const { allowOther, makeDirectory } = request;
+    const { allowOther, makeDirectory, options, transport } = request;
     const specs = request.mounts.map((pair) => ({
       ...pair,
       connection,
       allowOther,
       makeDirectory,
+      ...(options !== undefined && { options }),
+      ...(transport !== undefined && { transport }),
     }));
     await mounts.run(specs, signals, signal);
   } finally {

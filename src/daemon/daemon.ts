@@ -6,6 +6,7 @@
 import type { Settings } from '../config/options.ts';
 import type { Source } from '../config/source.ts';
 import type { LoginEvents, LoginInput, LoginOutcome, LogoutOutcome } from './identity.ts';
+import type { MountOptions, TransportName } from './mount-parts.ts';
 import type { MountEvents } from './mount-process.ts';
 import type { Status } from './status.ts';
 import type { StopSignals } from './stop-signals.ts';
@@ -22,6 +23,8 @@ export interface MountsRequest {
   readonly settings: Settings;
   readonly allowOther: boolean;
   readonly makeDirectory: boolean;
+  readonly options?: MountOptions;
+  readonly transport?: TransportName;
 }
 
 export interface Daemon {
@@ -45,6 +48,13 @@ export interface Daemon {
 
   /** @throws WireError `not-found` when nothing is mounted there; `mount-point` when it is in use. */
   unmount(mountPoint: string, lazy: boolean, signal: AbortSignal): Promise<void>;
+
+  /**
+   * Cuts off a mount that does not answer, and takes it away; asks nothing of who serves it.
+   *
+   * @throws WireError `not-found` when nothing is mounted there; `mount-point` without the right to.
+   */
+  forceUnmount(mountPoint: string, signal: AbortSignal): Promise<void>;
 
   status(signal: AbortSignal): Promise<Status>;
 }

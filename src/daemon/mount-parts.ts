@@ -20,6 +20,25 @@ export interface Connection {
   readonly durationSeconds?: number;
 }
 
+/** How files look and what the kernel does with them; what is absent is as usual. */
+export interface MountOptions {
+  /** Owner of what nobody has chowned: otherwise who mounts. */
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Permission bits that files and folders do not have: otherwise 0o022. */
+  readonly umask?: number;
+  /** The kernel checks permissions: otherwise true. */
+  readonly defaultPermissions?: boolean;
+  readonly noAtime?: boolean;
+  readonly noExec?: boolean;
+  /** First column of mount(8)'s list: otherwise the source. */
+  readonly fsName?: string;
+}
+
+/** Ways to mount: our own, and the npm package, kept for comparison. */
+export const transportNames = ['linux', 'fuse-native'] as const;
+export type TransportName = (typeof transportNames)[number];
+
 /** One mount, as asked for. */
 export interface MountSpec extends MountPointRequest {
   readonly source: Source;
@@ -27,6 +46,8 @@ export interface MountSpec extends MountPointRequest {
   readonly readOnly: boolean;
   /** Other users may enter (needs user_allow_other in /etc/fuse.conf). */
   readonly allowOther: boolean;
+  readonly options?: MountOptions;
+  readonly transport?: TransportName;
 }
 
 /** The stores of one connection, shared; give it back by disposing. */
@@ -58,6 +79,17 @@ export interface FilesInHand {
   /** Files with changes that are not in the store yet, and their length. */
   readonly unsavedFiles: number;
   readonly unsavedBytes: number;
+  /** The latest saves that failed, oldest first. */
+  readonly failures: readonly FailedSave[];
+}
+
+export interface FailedSave {
+  readonly name: string;
+  readonly message: string;
+  /** Ms since the epoch. */
+  readonly atMs: number;
+  /** Where the bytes are, when they were put aside. */
+  readonly keptAt?: string;
 }
 
 /** The file system of a mount, with what its owner does besides serving it. */

@@ -7,6 +7,8 @@ import { dirname, resolve } from 'node:path';
 import { resolveMountPoint } from '../fuse/linux/mount-point.ts';
 import { readMountinfo, topMount } from '../fuse/linux/mountinfo.ts';
 import { WireError } from '../lib/wire-error.ts';
+import { forgetMade, recallMade, rememberMade } from './made-folders.ts';
+import { isPassedDescriptor } from './passed-descriptor.ts';
 
 export interface MountPointRequest {
   readonly mountPoint: string;
@@ -21,34 +23,60 @@ export interface MountPoint {
   readonly deviceBefore: number | undefined;
   /** Folders that were made, outermost first. */
   readonly made: readonly string[];
+  /** Where `made` is recorded while the mount lives. */
+  readonly runtimeDir: string;
 }
 
 /** @throws WireError `mount-point` when it is missing, a link, or cannot be made. */
 export async function prepareMountPoint(
   request: MountPointRequest,
+  runtimeDir: string,
   signal: AbortSignal,
 ): Promise<MountPoint> {
   signal.throwIfAborted();
   const asked = resolve(request.mountPoint);
   const path = await resolveMountPoint(asked);
+  const there = { path, deviceBefore: undefined, made: [], runtimeDir };
+  if (isPassedDescriptor(path)) return there;
   // What is mounted there is not asked: it may be dead, and then it is replaced, or never answer.
   if (topMount(await readMountinfo(), path) !== undefined) {
-    return { path, deviceBefore: undefined, made: [] };
+    return { ...there, made: await recallMade(runtimeDir, path) };
   }
   const missing = await missingFolders(asked);
-  if (missing.length > 0) return await makeMountPoint(asked, missing, request.makeDirectory);
+  if (missing.length > 0) {
+    if (!request.makeDirectory) {
+      throw refusal(asked, 'there is no such folder', 'make it, or add --mkdir');
+    }
+    return await makeMountPoint(asked, missing, runtimeDir, signal);
+  }
   try {
     const facts = await lstat(asked);
-    if (!facts.isSymbolicLink()) return { path, deviceBefore: facts.dev, made: [] };
+    if (!facts.isSymbolicLink()) return { ...there, deviceBefore: facts.dev };
   } catch (error) {
     throw refusal(asked, describe(error), 'choose another folder', error);
   }
   throw refusal(asked, 'it is a symbolic link', `name the folder itself: ${path}`);
 }
 
-/** Removes the folders that `prepareMountPoint` made, as far as they are empty. */
+/**
+ * Removes the folders that were made for the mount, as far as they are empty. A mount that is still
+ * there, dead, keeps its folders and the record of them.
+ */
 export async function removeMade(point: MountPoint): Promise<void> {
-  for (const folder of point.made.toReversed()) {
+  const { path, made, runtimeDir } = point;
+  if (made.length === 0 || topMount(await readMountinfo(), path) !== undefined) return;
+  await removeFolders(made);
+  await forgetMade(runtimeDir, path);
+}
+
+/** The same for a mount whose process is gone. */
+export async function removeMadeOf(mountPoint: string, runtimeDir: string): Promise<void> {
+  const made = await recallMade(runtimeDir, mountPoint);
+  await removeMade({ path: mountPoint, deviceBefore: undefined, made, runtimeDir });
+}
+
+async function removeFolders(made: readonly string[]): Promise<void> {
+  for (const folder of made.toReversed()) {
     try {
       await rmdir(folder);
     } catch {
@@ -76,22 +104,30 @@ async function missingFolders(path: string): Promise<readonly string[]> {
   return missing;
 }
 
+/**
+ * One folder after the other: where none can be made and none is there (/proc), Node's recursive
+ * mkdir goes on for ever.
+ */
 async function makeMountPoint(
   path: string,
   missing: readonly string[],
-  allowed: boolean,
+  runtimeDir: string,
+  signal: AbortSignal,
 ): Promise<MountPoint> {
-  if (!allowed) throw refusal(path, 'there is no such folder', 'make it, or add --mkdir');
+  const made: string[] = [];
   try {
-    await mkdir(path, { recursive: true });
+    for (const folder of missing) {
+      signal.throwIfAborted();
+      await mkdir(folder);
+      // Links can only be in the part that was there before.
+      made.push(await realpath(folder));
+    }
     const real = await realpath(path);
-    const deviceBefore = await deviceOf(real);
-    // Links can only be in the part that was there before: the tails are the same.
-    const made = missing.map((folder) =>
-      real.slice(0, real.length - (path.length - folder.length)),
-    );
-    return { path: real, deviceBefore, made };
+    await rememberMade(runtimeDir, real, made);
+    return { path: real, deviceBefore: await deviceOf(real), made, runtimeDir };
   } catch (error) {
+    await removeFolders(made);
+    signal.throwIfAborted();
     throw refusal(path, `making it failed: ${describe(error)}`, 'choose another folder', error);
   }
 }

@@ -81,11 +81,10 @@ export class MountProcess {
   }
 
   /**
-   * The process is about to die. What is not ready is unmounted; a ready mount stays and answers
-   * ENOTCONN, so that programs notice instead of writing into the folder below it.
+   * The process is about to end by itself (a defect, `process.exit`) and still can: everything is
+   * unmounted. After SIGKILL nothing can be done, and the mounts stay and answer ENOTCONN.
    */
   crash(): void {
-    if (this.#ready) return;
     for (const attached of this.#attached) attached.unmountNow();
   }
 

@@ -7,9 +7,11 @@
  * given back, last first, and the step's error is the answer.
  *
  * End: however it is brought about (asked for, or by umount(8) from outside), the kernel lets go
- * first; then what is left is saved, and everything is given back. After a crash of the process a
- * ready mount stays and answers ENOTCONN: programs must notice, not write into the bare folder.
+ * first; then what is left is saved, and everything is given back. A process that breaks
+ * down and still can unmounts on its way out; after SIGKILL the mount stays and answers ENOTCONN
+ * until it is replaced.
  */
+import { dirname } from 'node:path';
 import { formatSource } from '../config/source.ts';
 import { raceAbort } from '../lib/abort.ts';
 import { Closers } from '../lib/closers.ts';
@@ -17,6 +19,7 @@ import type { Log } from '../lib/log.ts';
 import { WireError } from '../lib/wire-error.ts';
 import type {
   Attachment,
+  FailedSave,
   MountedFileSystem,
   MountParts,
   MountRoot,
@@ -44,6 +47,8 @@ export interface MountStatus {
   readonly openHandles: number;
   readonly unsavedFiles: number;
   readonly unsavedBytes: number;
+  /** The latest saves that failed, oldest first. */
+  readonly failures: readonly FailedSave[];
 }
 
 /** What a mount holds while it lives. */
@@ -165,7 +170,7 @@ export class LiveMount {
 
   get status(): MountStatus {
     const { source, readOnly, connection } = this.#spec;
-    const { openHandles, unsavedFiles, unsavedBytes } = this.#held.fileSystem.state;
+    const { openHandles, unsavedFiles, unsavedBytes, failures } = this.#held.fileSystem.state;
     return {
       mountPoint: this.mountPoint,
       source: formatSource(source),
@@ -180,6 +185,7 @@ export class LiveMount {
       openHandles,
       unsavedFiles,
       unsavedBytes,
+      failures,
     };
   }
 
@@ -216,9 +222,11 @@ export class LiveMount {
     await letGo(this.#held.attached, this.#parts.log);
   }
 
-  /** Says who keeps the mount busy. */
+  /** Says who keeps the mount busy, or what cannot be saved. */
   async #explain(error: unknown): Promise<unknown> {
-    if (!(error instanceof WireError) || error.kind !== 'mount-point') return error;
+    if (!(error instanceof WireError)) return error;
+    if (error.kind === 'not-saved') return this.#explainUnsaved(error);
+    if (error.kind !== 'mount-point') return error;
     const users = await this.#parts.usersOf(this.mountPoint);
     const who = users.length === 0 ? 'a program' : users.join(', ');
     return new WireError(
@@ -226,7 +234,22 @@ export class LiveMount {
       {
         tried: `unmount ${this.mountPoint}`,
         answered: `it is in use by ${who}`,
-        next: 'close its files or leave the folder and try again, or use --lazy',
+        next: 'close its files or leave the folder and try again, or run: wire unmount --lazy',
+      },
+      { cause: error },
+    );
+  }
+
+  #explainUnsaved(error: WireError): WireError {
+    const { unsavedFiles, failures } = this.#held.fileSystem.state;
+    const last = failures.at(-1);
+    const reason = last === undefined ? error.facts.answered : `${last.name}: ${last.message}`;
+    return new WireError(
+      'not-saved',
+      {
+        tried: `unmount ${this.mountPoint}`,
+        answered: `${unsavedFiles} of its files cannot be saved (${reason})`,
+        next: 'the mount goes on and holds the bytes; try again when the store takes them',
       },
       { cause: error },
     );
@@ -242,7 +265,29 @@ export class LiveMount {
       log.error('clean-up failed', { mountPoint: this.mountPoint, error });
     }
     log.info('unmounted', { mountPoint: this.mountPoint });
-    return problem;
+    return this.#withPlace(problem);
+  }
+
+  /** Says where the bytes are that did not reach the bucket: of `problem`, and of earlier failures. */
+  #withPlace(problem: WireError | undefined): WireError | undefined {
+    const kept = this.#kept;
+    const last = kept.at(-1);
+    if (last === undefined) return problem;
+    const tried = `save all that was written to ${this.mountPoint}`;
+    const reason = problem?.facts.answered ?? last.message;
+    const facts =
+      kept.length === 1
+        ? { answered: `${last.name}: ${reason}`, next: `its bytes are kept in ${last.keptAt}` }
+        : {
+            answered: `${kept.map(({ name }) => name).join(', ')}: ${reason}`,
+            next: `their bytes are kept in ${dirname(last.keptAt)}`,
+          };
+    return new WireError('not-saved', { tried, ...facts }, { cause: problem });
+  }
+
+  get #kept(): readonly Required<FailedSave>[] {
+    const { failures } = this.#held.fileSystem.state;
+    return failures.filter((failure) => failure.keptAt !== undefined) as Required<FailedSave>[];
   }
 
   /** Resolves to what could not be saved, if anything. */

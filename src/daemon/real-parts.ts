@@ -4,17 +4,24 @@ import { rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AuthContext } from '../auth/login.ts';
 import { LoginTokenSource } from '../auth/login-token-source.ts';
-import { formatSource } from '../config/source.ts';
+import { formatSource, type Source } from '../config/source.ts';
 import { ObjectFileSystem } from '../fs/object-filesystem.ts';
-import { attachMount } from '../fuse/linux/mount.ts';
+import { linuxTransport } from '../fuse/linux/mount.ts';
+import type { Transport } from '../fuse/transport.ts';
 import { MiB } from '../lib/bytes.ts';
 import { createS3Stores } from '../s3/s3-object-stores.ts';
 import { RenewingCredentials } from '../sts/renewing-credentials.ts';
 import { roleArnOf } from '../sts/role.ts';
 import { usersOf } from './busy.ts';
 import { Connections, type SharedStores } from './connections.ts';
-import type { Connection, MountedFileSystem, MountParts } from './mount-parts.ts';
+import {
+  type Connection,
+  type MountedFileSystem,
+  type MountParts,
+  type TransportName,
+} from './mount-parts.ts';
 import { deviceOf, prepareMountPoint } from './mount-point.ts';
+import { isPassedDescriptor } from './passed-descriptor.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** Blocks of objects that a mount keeps in memory. */
@@ -22,6 +29,9 @@ const MEMORY_BYTES = 48 * MiB;
 
 /** How long a name may be out of date against other writers of the bucket. */
 const LIST_TTL_MS = 1000;
+
+/** Permission bits that files do not have unless somebody says so: 0644 and 0755 remain. */
+const USUAL_UMASK = 0o022;
 
 /** What a server's log shows as the name of our session (RoleSessionName, 2 to 64 characters). */
 const SESSION_NAME = 'wire';
@@ -34,11 +44,16 @@ export function createParts(context: AuthContext, surroundings: Surroundings): M
   return {
     clock,
     log,
-    prepare: prepareMountPoint,
+    prepare: async (spec, signal) => await prepareMountPoint(spec, paths.runtimeDir, signal),
     attach: async (spec, { path: mountPoint }, signal) => {
-      const { readOnly, allowOther } = spec;
-      const fsName = formatSource(spec.source);
-      return await attachMount({ mountPoint, readOnly, allowOther, fsName }, signal);
+      const { readOnly, allowOther, options } = spec;
+      const fsName = options?.fsName ?? formatSource(spec.source);
+      const transport = await transportOf(spec.transport ?? 'linux');
+      const lockFolder = paths.runtimeDir;
+      return await transport.attach(
+        { ...options, mountPoint, readOnly, allowOther, fsName, lockFolder },
+        signal,
+      );
     },
     connect: async (connection, signal) => {
       const lease = connections.lease(connection);
@@ -50,15 +65,16 @@ export function createParts(context: AuthContext, surroundings: Surroundings): M
         throw error;
       }
     },
-    fileSystem: (root, { readOnly }, point) => {
-      const stagingDir = join(paths.stateDir, 'staging', folderNameOf(point.path));
+    fileSystem: (root, { readOnly, source, options }, point) => {
+      const stagingDir = join(paths.stateDir, 'staging', folderNameOf(point.path, source));
+      const umask = options?.umask ?? USUAL_UMASK;
       const fileSystem = new ObjectFileSystem({
         root,
         readOnly,
-        uid,
-        gid,
-        fileMode: 0o644,
-        directoryMode: 0o755,
+        uid: options?.uid ?? uid,
+        gid: options?.gid ?? gid,
+        fileMode: 0o666 & ~umask,
+        directoryMode: 0o777 & ~umask,
         stagingDir,
         memoryBytes: MEMORY_BYTES,
         listTtlMs: LIST_TTL_MS,
@@ -112,9 +128,22 @@ function openStores(
   };
 }
 
-/** The same mount point has the same folder, so that what was not saved is found again. */
-function folderNameOf(mountPoint: string): string {
-  return createHash('sha256').update(mountPoint).digest('hex').slice(0, 16);
+/**
+ * The same mount point has the same folder, so that what was not saved is found again. Descriptors
+ * are numbered alike in every process: there the source tells them apart.
+ */
+function folderNameOf(mountPoint: string, source: Source): string {
+  const place = isPassedDescriptor(mountPoint)
+    ? `${mountPoint} ${formatSource(source)}`
+    : mountPoint;
+  return createHash('sha256').update(place).digest('hex').slice(0, 16);
+}
+
+/** The package is loaded only when it is asked for: it is optional, and needs libfuse 2. */
+async function transportOf(name: TransportName): Promise<Transport> {
+  if (name === 'linux') return linuxTransport;
+  const { fuseNativeTransport } = await import('../fuse/fuse-native/transport.ts');
+  return fuseNativeTransport;
 }
 
 /** Takes the staging folder away at the end, unless something that is not saved lies in it. */

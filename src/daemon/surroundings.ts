@@ -13,6 +13,8 @@ export interface Surroundings {
   readonly version: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Where the log is written; undefined when that is no file. */
+  readonly logFile?: string | undefined;
   /** Calls `undo` when the process ends without having undone its work. */
   readonly atExit: (undo: () => void) => Disposable;
 }

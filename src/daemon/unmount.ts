@@ -2,6 +2,7 @@
 import { resolveMountPoint } from '../fuse/linux/mount-point.ts';
 import { unmountPath } from '../fuse/linux/unmount.ts';
 import { findProcesses, requestUnmount } from './control-client.ts';
+import { removeMadeOf } from './mount-point.ts';
 
 /**
  * @throws WireError `not-found` when no mount is there, `mount-point` when it is in use,
@@ -18,6 +19,10 @@ export async function unmountAnywhere(
   const owner = processes.find(({ status }) =>
     status.mounts.some((mount) => mount.mountPoint === path),
   );
-  if (owner === undefined) await unmountPath(path, lazy ? 'lazy' : 'wait', signal);
-  else await requestUnmount(owner.socketPath, { mountPoint: path, lazy }, signal);
+  if (owner !== undefined) {
+    await requestUnmount(owner.socketPath, { mountPoint: path, lazy }, signal);
+    return;
+  }
+  await unmountPath(path, lazy ? 'lazy' : 'wait', signal);
+  await removeMadeOf(path, runtimeDir);
 }

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { DeleteBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../scripts/demo/programs.ts';
 import { mountsBelow } from '../../scripts/demo/wire-user.ts';
@@ -39,7 +40,7 @@ async function refuses(args: readonly string[], { kind, says }: Refusal): Promis
   const lines = stderr.trim().split('\n');
   const last = lines.at(-1) ?? '';
   expect({ args, exitCode, last }).toEqual({ args, exitCode: exitCodeOf[kind], last });
-  expect(last).toMatch(/^wire: /);
+  expect(lines).toEqual([expect.stringMatching(/^wire: /)]);
   for (const pattern of says) expect(last).toMatch(pattern);
   expect(`${stderr}${stdout}`).not.toMatch(/^\s+at .*:\d+:\d+/m);
   expect(await mountsBelow(scene.user.folder)).toEqual(before);
@@ -86,7 +87,7 @@ describe('wire login refuses in one line', () => {
     });
     await denying;
     expect(exitCode).toBe(exitCodeOf['login-denied']);
-    expect(stderr.trim().split('\n').at(-1)).toMatch(/^wire: .*denied/i);
+    expect(stderr.trim().split('\n').at(-1)).toMatch(/^wire: .*denied.*;/i);
   });
 
   it('a code that nobody approved in time', async () => {
@@ -142,12 +143,15 @@ describe.skipIf(!canMount)('wire mount refuses in one line, and leaves no mount'
 
     it('a bucket that is not there', async () => {
       await using owner = await Scene.open();
-      await owner.login('alice');
-      // The owner's role may list wire-demo alone; a store tells a missing bucket to those who may ask.
-      const args = ['mount', 's3://no-such-bucket', owner.place('m'), ...owner.store, '--mkdir'];
+      await owner.login('bob');
+      const { endpoint, root } = owner.playground;
+      const asRoot = { endpoint, region: 'us-east-1', forcePathStyle: true, credentials: root };
+      await new S3Client(asRoot).send(new DeleteBucketCommand({ Bucket: 'bob' }));
+      const args = ['mount', 's3://bob', owner.place('m'), ...owner.store, '--mkdir'];
       const { exitCode, stderr } = await owner.user.wire(args, owner.signal, { allow: anyExit });
-      expect([exitCodeOf['not-found'], exitCodeOf['access-denied']]).toContain(exitCode);
-      expect(stderr.trim()).toMatch(/^wire: .*no-such-bucket.*;/);
+      expect(exitCode).toBe(exitCodeOf['not-found']);
+      expect(stderr.trim()).toMatch(/^wire: .*bob.*;.*$/);
+      expect(await exists(owner.place('m'))).toBe(false);
     });
 
     it('a bucket that one may not list', async () => {
@@ -161,6 +165,13 @@ describe.skipIf(!canMount)('wire mount refuses in one line, and leaves no mount'
       await refuses(['mount', 's3://bob', at('missing'), ...scene.store], {
         kind: 'mount-point',
         says: [/missing/, /--mkdir/],
+      });
+    });
+
+    it('a mount point that nobody can make', async () => {
+      await refuses(['mount', 's3://bob', '/proc/none/here', ...scene.store, '--mkdir'], {
+        kind: 'mount-point',
+        says: [/\/proc\/none\/here/, /;/],
       });
     });
 

@@ -1,10 +1,14 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { MountsRequest } from '../../daemon/daemon.ts';
 import type { MountStatus } from '../../daemon/mount.ts';
+import { type TransportName, transportNames } from '../../daemon/mount-parts.ts';
+import { isPassedDescriptor } from '../../daemon/passed-descriptor.ts';
 import { LinkedAbort } from '../../lib/abort.ts';
+import { WireError } from '../../lib/wire-error.ts';
 import { type Bind, type CommandContext, commandSettings } from '../context.ts';
 import { ReportedFailure } from '../failure.ts';
 import { readMountArguments } from '../mount-arguments.ts';
+import { mountWords, readMountOptions } from '../mount-options.ts';
 import { addExamples, addSettingFlags } from '../setting-flags.ts';
 
 interface MountFlags {
@@ -12,6 +16,8 @@ interface MountFlags {
   readonly allowOther?: boolean;
   readonly mkdir?: boolean;
   readonly daemon?: boolean;
+  readonly option?: readonly string[];
+  readonly transport?: TransportName;
 }
 
 export function addMount(program: Command, bind: Bind): void {
@@ -38,6 +44,8 @@ export function addMount(program: Command, bind: Bind): void {
     .option('--allow-other', 'let other users in (needs user_allow_other in /etc/fuse.conf)')
     .option('--mkdir', 'make a missing MOUNTPOINT, and remove it afterwards')
     .option('--daemon', 'return when mounted and serve in the background')
+    .option('-o, --option <list...>', `mount options, with commas between: ${mountWords}`)
+    .addOption(new Option('--transport <name>', 'how to mount').choices(transportNames).hideHelp())
     .action(bind(runMount));
   addExamples(command, [
     'wire mount s3://data ~/data --endpoint https://s3.example.org',
@@ -50,19 +58,34 @@ export function addMount(program: Command, bind: Bind): void {
 async function runMount(context: CommandContext, command: Command): Promise<void> {
   const flags = command.opts<MountFlags>();
   const { profile, settings, profileNamed } = await commandSettings(context, command);
+  const given = readMountOptions(flags.option ?? []);
   const request: MountsRequest = {
     mounts: readMountArguments(command.args, {
       profile,
       profileNamed,
-      readOnly: flags.readOnly ?? false,
+      readOnly: given.readOnly || (flags.readOnly ?? false),
       workingDirectory: context.workingDirectory,
     }),
     settings,
-    allowOther: flags.allowOther ?? false,
+    allowOther: given.allowOther || (flags.allowOther ?? false),
     makeDirectory: flags.mkdir ?? false,
+    ...(flags.option !== undefined && { options: given.options }),
+    ...(flags.transport !== undefined && { transport: flags.transport }),
   };
+  if (flags.daemon === true) refusePassedDescriptors(request);
   if (flags.daemon === true && context.starter === undefined) await mountInBackground(context);
   else await serve(request, context);
+}
+
+/** Descriptors end with this process: the one in the background could not have them. */
+function refusePassedDescriptors({ mounts }: MountsRequest): void {
+  const passed = mounts.find(({ mountPoint }) => isPassedDescriptor(mountPoint));
+  if (passed === undefined) return;
+  throw new WireError('usage', {
+    tried: `mount on ${passed.mountPoint}`,
+    answered: 'a passed descriptor cannot be served in the background',
+    next: 'leave --daemon out',
+  });
 }
 
 /** The same command again, in the background; returns when it says that it is ready. */

@@ -30,18 +30,18 @@ async function runStatus(context: CommandContext, command: Command): Promise<voi
 export function statusLines(status: Status, nowMs: number): readonly string[] {
   const { mounts, logins } = status;
   return [
-    ...(mounts.length === 0 ? ['No mounts.'] : mounts.map((mount) => mountLine(mount, nowMs))),
+    ...(mounts.length === 0 ? ['No mounts.'] : mounts.flatMap((mount) => mountLines(mount, nowMs))),
     ...(logins.length === 0
       ? ['No logins (wire login ISSUER).']
       : logins.map((login) => loginLine(login, nowMs))),
   ];
 }
 
-function mountLine(mount: Status['mounts'][number], nowMs: number): string {
+function mountLines(mount: Status['mounts'][number], nowMs: number): readonly string[] {
   if (!('source' in mount)) {
     return mount.state === 'dead'
-      ? `${mount.mountPoint}: dead, its process is gone (wire unmount, or mount again)`
-      : `${mount.mountPoint}: its process does not answer, or is another user's`;
+      ? [`${mount.mountPoint}: dead, its process is gone (wire unmount, or mount again)`]
+      : [`${mount.mountPoint}: its process does not answer, or is another user's`];
   }
   const { credentialsUntilMs: until, unsavedFiles } = mount;
   const facts = [
@@ -51,9 +51,24 @@ function mountLine(mount: Status['mounts'][number], nowMs: number): string {
     ...(mount.degraded === undefined ? [] : [`not renewed: ${mount.degraded}`]),
     ...(unsavedFiles === 0
       ? []
-      : [`not saved yet: ${unsavedFiles} files, ${formatBytes(mount.unsavedBytes)}`]),
+      : [`not saved yet: ${countFiles(unsavedFiles)}, ${formatBytes(mount.unsavedBytes)}`]),
   ];
-  return `${mount.mountPoint}: ${facts.join(', ')} (pid ${mount.pid})`;
+  // Of each file the last failure: earlier ones are the same story.
+  const latest = new Map(mount.failures.map((failure) => [failure.name, failure]));
+  const failures = [...latest.values()].map(({ name, message, atMs, keptAt }) => {
+    const place = keptAt === undefined ? '' : `; its bytes are kept in ${keptAt}`;
+    return printable(`  ${formatUntil(atMs, nowMs)} not saved: ${name}: ${message}${place}`);
+  });
+  return [`${mount.mountPoint}: ${facts.join(', ')} (pid ${mount.pid})`, ...failures];
+}
+
+/** Names of files come from whoever writes to the bucket: they must not steer the terminal. */
+function printable(line: string): string {
+  return line.replaceAll(/[\x00-\x1f\x7f-\x9f]/g, '?');
+}
+
+function countFiles(count: number): string {
+  return count === 1 ? '1 file' : `${count} files`;
 }
 
 function loginLine(login: LoginFacts, nowMs: number): string {

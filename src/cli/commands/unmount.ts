@@ -15,19 +15,28 @@ export function addUnmount(program: Command, bind: Bind): void {
     )
     .argument('<mountpoint...>', 'folders to unmount')
     .option('--lazy', 'take it out of sight now and end when the last program is done with it')
+    .option(
+      '--force',
+      'cut off a mount that does not answer; what is not saved stays with its process',
+    )
     .action(bind(runUnmount));
-  addExamples(command, ['wire unmount ~/data', 'wire unmount --lazy ~/data ~/scratch']);
+  addExamples(command, [
+    'wire unmount ~/data',
+    'wire unmount --lazy ~/data ~/scratch',
+    'wire unmount --force ~/data',
+  ]);
 }
 
 /** Tries each; the first failure is thrown, later ones are told before. */
 async function runUnmount(context: CommandContext, command: Command): Promise<void> {
-  const { lazy } = command.opts<{ lazy?: boolean }>();
+  const { lazy, force } = command.opts<{ lazy?: boolean; force?: boolean }>();
   const daemon = await context.daemonOf();
   const failures: WireError[] = [];
   for (const word of command.args) {
     const mountPoint = resolve(context.workingDirectory, word);
     try {
-      await daemon.unmount(mountPoint, lazy ?? false, context.signal);
+      if (force === true) await daemon.forceUnmount(mountPoint, context.signal);
+      else await daemon.unmount(mountPoint, lazy ?? false, context.signal);
       context.terminal.result(`Unmounted ${mountPoint}`);
     } catch (error) {
       if (!(error instanceof WireError) || context.signal.aborted) throw error;

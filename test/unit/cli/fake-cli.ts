@@ -20,6 +20,7 @@ export class FakeCli {
   readonly mounts: MountsRequest[] = [];
   readonly logins: LoginInput[] = [];
   readonly unmounts: [string, boolean][] = [];
+  readonly forced: string[] = [];
   readonly detached: (readonly string[])[] = [];
   environment: Record<string, string> = {};
   configFile = '/nowhere/config.yaml';
@@ -58,7 +59,7 @@ export class FakeCli {
       },
       uid: 1000,
       platform: 'linux',
-      workingDirectory: '/work',
+      workingDirectory: '/cwd',
       clock: {
         now: () => 1_000,
         monotonic: () => 0,
@@ -113,6 +114,10 @@ export class FakeCli {
             return { mountPoint, readOnly, source: 's3://b' } as MountStatus;
           }),
         );
+        await Promise.resolve();
+      },
+      forceUnmount: async (mountPoint) => {
+        this.forced.push(mountPoint);
         await Promise.resolve();
       },
       unmount: async (mountPoint, lazy) => {

@@ -90,7 +90,7 @@ describe('wire', () => {
     const { code, stderr } = await cli.run('status');
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /^wire: cannot go on: x is not a function at y; see \/state\/wire\.log\n$/,
+      /^wire: cannot do that: x is not a function at y; this is a defect of wire: see \/state\/wire\.log\n$/,
     );
   });
 
@@ -139,14 +139,14 @@ describe('wire mount', () => {
       ...flags,
     );
     expect(stdout).toBe(
-      'Mounted s3://b at /work/m (read-only)\nMounted s3://b at /all (read-only)\n',
+      'Mounted s3://b at /cwd/m (read-only)\nMounted s3://b at /all (read-only)\n',
     );
     expect(cli.mounts).toEqual([
       {
         mounts: [
           {
             source: { kind: 'bucket', bucket: 'b', prefix: 'p/' },
-            mountPoint: '/work/m',
+            mountPoint: '/cwd/m',
             readOnly: true,
           },
           { source: { kind: 'buckets' }, mountPoint: '/all', readOnly: true },
@@ -184,10 +184,10 @@ describe('wire mount', () => {
     };
     try {
       expect(await placesOf('data')).toEqual([['/home/u/data', true]]);
-      expect(await placesOf('data', './here')).toEqual([['/work/here', true]]);
+      expect(await placesOf('data', './here')).toEqual([['/cwd/here', true]]);
       expect(await placesOf('data', 'more', 'there')).toEqual([
         ['/home/u/data', true],
-        ['/work/there', false],
+        ['/cwd/there', false],
       ]);
       expect(await placesOf('data', 's3://x', '/x')).toEqual([
         ['/home/u/data', true],
@@ -229,13 +229,13 @@ describe('wire mount', () => {
     cli.starter = starterOf();
     await cli.run('mount', 's3://b', 'm', '--daemon', ...endpoint);
     expect(cli.leftWorkingDirectory).toBe(true);
-    expect(cli.mounts[0]?.mounts[0]?.mountPoint).toBe('/work/m');
+    expect(cli.mounts[0]?.mounts[0]?.mountPoint).toBe('/cwd/m');
     cli.daemon.mount = () => {
       throw new WireError('not-found', { tried: 'mount', answered: 'no' });
     };
     expect((await cli.run('mount', 's3://b', '/m', '--daemon', ...endpoint)).code).toBe(9);
     expect(reports).toEqual([
-      { outcome: 'ready', lines: ['Mounted s3://b at /work/m'] },
+      { outcome: 'ready', lines: ['Mounted s3://b at /cwd/m'] },
       { outcome: 'failed', line: 'cannot mount: no', exitCode: 9 },
     ]);
   });
@@ -281,10 +281,10 @@ describe('wire unmount', () => {
     expect(cli.unmounts).toEqual([
       ['/a', true],
       ['/b', true],
-      ['/work/c', true],
+      ['/cwd/c', true],
     ]);
     expect([code, stdout]).toEqual([10, 'Unmounted /b\n']);
-    expect(stderr).toBe('wire: cannot unmount /work/c: busy\nwire: cannot unmount /a: busy\n');
+    expect(stderr).toBe('wire: cannot unmount /cwd/c: busy\nwire: cannot unmount /a: busy\n');
   });
 });
 

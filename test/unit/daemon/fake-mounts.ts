@@ -1,5 +1,10 @@
 /** A machine for mounts that are not real: it records what happens and fails where a test says. */
-import type { Connection, MountParts, MountSpec } from '../../../src/daemon/mount-parts.ts';
+import type {
+  Connection,
+  FailedSave,
+  MountParts,
+  MountSpec,
+} from '../../../src/daemon/mount-parts.ts';
 import type { StopSignal, StopSignals } from '../../../src/daemon/stop-signals.ts';
 import type { Clock } from '../../../src/lib/clock.ts';
 import { silentLog } from '../../../src/lib/log.ts';
@@ -60,6 +65,8 @@ export class FakeMachine {
   onStep: (step: Step) => void | Promise<void> = () => undefined;
   busy = false;
   unsaved = false;
+  /** What the file system tells of saves that failed. */
+  readonly failures: FailedSave[] = [];
   readonly #ends = new Map<string, () => void>();
 
   readonly parts: MountParts = {
@@ -67,7 +74,7 @@ export class FakeMachine {
     log: silentLog,
     prepare: async ({ mountPoint }, signal) => {
       await this.#step('prepare', signal);
-      return { path: mountPoint, deviceBefore: 1, made: [] };
+      return { path: mountPoint, deviceBefore: 1, made: [], runtimeDir: '/nowhere' };
     },
     attach: async ({ mountPoint }, _, signal) => {
       await this.#step('attach', signal);
@@ -131,6 +138,7 @@ export class FakeMachine {
         state: {
           openHandles: 0,
           unsavedBytes: 0,
+          failures: this.failures,
           get unsavedFiles() {
             return isUnsaved() ? 1 : 0;
           },

@@ -2,27 +2,30 @@ import { lstat, mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { prepareMountPoint, removeMade } from '../../../src/daemon/mount-point.ts';
+import { prepareMountPoint, removeMade, removeMadeOf } from '../../../src/daemon/mount-point.ts';
 
 const never = new AbortController().signal;
 let folder = '';
+let runtimeDir = '';
 
 describe('prepareMountPoint', () => {
   beforeEach(async () => {
     folder = await realpath(await mkdtemp(join(tmpdir(), 'wire-point-')));
+    runtimeDir = await mkdtemp(join(tmpdir(), 'wire-run-'));
   });
   afterEach(async () => {
     await rm(folder, { recursive: true });
+    await rm(runtimeDir, { recursive: true });
   });
   const prepare = async (path: string, makeDirectory = false) =>
-    await prepareMountPoint({ mountPoint: path, makeDirectory }, never);
+    await prepareMountPoint({ mountPoint: path, makeDirectory }, runtimeDir, never);
 
   it('finds a folder, through links above it', async () => {
     await mkdir(join(folder, 'real', 'm'), { recursive: true });
     await symlink(join(folder, 'real'), join(folder, 'link'));
     const { dev } = await lstat(join(folder, 'real'));
     const point = await prepare(join(folder, 'link', 'm'));
-    expect(point).toEqual({ path: join(folder, 'real', 'm'), deviceBefore: dev, made: [] });
+    expect(point).toMatchObject({ path: join(folder, 'real', 'm'), deviceBefore: dev, made: [] });
   });
 
   it('makes a missing folder only when asked to, and removes what it made', async () => {
@@ -47,6 +50,28 @@ describe('prepareMountPoint', () => {
     expect(point.path).toBe(join(folder, 'real', 'x', 'y'));
     await removeMade(point);
     expect(await readdir(join(folder, 'real'))).toEqual([]);
+  });
+
+  it('lets whoever takes away the mount of a killed process remove what it made', async () => {
+    const path = join(folder, 'a', 'b');
+    await prepare(path, true);
+    await removeMadeOf(path, runtimeDir);
+    expect(await readdir(folder)).toEqual([]);
+    expect(await readdir(runtimeDir)).toEqual([]);
+  });
+
+  it('believes no record that names other folders', async () => {
+    const path = join(folder, 'a');
+    await prepare(path, true);
+    const [record = ''] = await readdir(runtimeDir);
+    await mkdir(join(folder, 'other'));
+    await writeFile(join(runtimeDir, record), JSON.stringify([join(folder, 'other'), 7]));
+    await removeMadeOf(path, runtimeDir);
+    expect(await readdir(folder)).toEqual(['a', 'other']);
+  });
+
+  it('ends when nobody can make the folder', async () => {
+    await expect(prepare('/proc/none/here', true)).rejects.toMatchObject({ kind: 'mount-point' });
   });
 
   it('leaves a folder it made when somebody has put something there', async () => {
