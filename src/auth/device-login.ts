@@ -74,7 +74,9 @@ async function requestCode(
     [],
     async (configuration) => await oidc.initiateDeviceAuthorization(configuration, parameters),
     signal,
-  );
+  ).catch((error: unknown) => {
+    throw isUnknownClient(error) ? unknownClient(tried, error) : error;
+  });
   const lifeMs = value.expires_in * 1000;
   return {
     deviceCode: new Secret(value.device_code),
@@ -186,4 +188,15 @@ function expired(provider: Provider): WireError {
     // INDIGO IAM does not report a denial: the code just runs out.
     next: `approve it on the web page after: wire login ${provider.issuer.url}`,
   });
+}
+
+/** RFC 6749 section 5.2 has 401; INDIGO IAM answers a bare 404. */
+function isUnknownClient(error: unknown): error is Refusal {
+  return error instanceof Refusal && (error.status === 401 || error.status === 404);
+}
+
+function unknownClient(tried: string, refusal: Refusal): Refusal {
+  const { status, code, description } = refusal;
+  const next = 'the client is unknown there: check --client-id and its secret, or leave both out';
+  return new Refusal(tried, status, { code, description }, next);
 }

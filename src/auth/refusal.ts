@@ -19,8 +19,12 @@ export class Refusal extends WireError {
 
   constructor(tried: string, status: number, said: Said, next: string | undefined) {
     const answered = [`${status}`, said.code, said.description && `(${said.description})`];
-    const facts = { tried, answered: answered.filter(Boolean).join(' ') };
-    super(kindOf(status), next === undefined ? facts : { ...facts, next });
+    const kind = kindOf(status);
+    super(kind, {
+      tried,
+      answered: answered.filter(Boolean).join(' '),
+      next: next ?? (kind === 'unavailable' ? 'try again later' : 'ask whoever runs the provider'),
+    });
     this.status = status;
     this.code = said.code;
     this.description = said.description;

@@ -1,4 +1,4 @@
-/** Where access tokens come from: a login of ours, a file, an agent. STS asks for nothing else. */
+/** Where access tokens come from. STS asks for nothing else. */
 import type { Secret } from '../lib/secret.ts';
 
 export interface AccessToken {
