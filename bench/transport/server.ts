@@ -1,0 +1,98 @@
+/** A server of the benchmark's tree in a process of its own, and what the process costs. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rmdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { run } from '../../scripts/demo/programs.ts';
+import { KiB, MiB } from '../../src/lib/bytes.ts';
+
+export type ServerName = 'wire' | 'libfuse-c' | 'libfuse-c-threads' | 'fuse-native';
+
+export type Content = 'planted' | 'empty';
+
+const NS_PER_US = 1000;
+
+/** Program and arguments of a server; `memoryFs` is the compiled one. */
+function commandOf(
+  name: ServerName,
+  memoryFs: string,
+  mountPoint: string,
+  attributeSeconds: number,
+  content: Content,
+): readonly [string, readonly string[]] {
+  const args = [mountPoint, String(attributeSeconds)];
+  const script = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
+  switch (name) {
+    case 'libfuse-c':
+      return [memoryFs, args];
+    case 'libfuse-c-threads':
+      return [memoryFs, [...args, 'threads']];
+    case 'wire':
+      return [process.execPath, [script('wire-server.js'), ...args, content]];
+    case 'fuse-native':
+      return [process.execPath, [script('fuse-native-server.js'), ...args]];
+  }
+}
+
+export class Server implements AsyncDisposable {
+  readonly name: ServerName;
+  readonly mountPoint: string;
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<void>;
+
+  private constructor(name: ServerName, mountPoint: string, child: ChildProcess) {
+    this.name = name;
+    this.mountPoint = mountPoint;
+    this.#child = child;
+    this.#exited = new Promise((resolve) => {
+      child.once('close', () => resolve());
+    });
+  }
+
+  /** Mounts on a folder of its own; returns when it answers. */
+  static async start(
+    name: ServerName,
+    memoryFs: string,
+    attributeSeconds: number,
+    content: Content = 'planted',
+  ): Promise<Server> {
+    const mountPoint = await mkdtemp(join(tmpdir(), `bench-${name}-`));
+    const [program, args] = commandOf(name, memoryFs, mountPoint, attributeSeconds, content);
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const server = new Server(name, mountPoint, child);
+    await new Promise<void>((resolve, reject) => {
+      child.stdout.once('data', () => resolve());
+      child.once('error', reject);
+      child.once('close', () => reject(new Error(`the server ${name} did not start`)));
+    });
+    return server;
+  }
+
+  /** Time on a processor so far, of all threads, in us. The scheduler counts in ns. */
+  async cpuUs(): Promise<number> {
+    const tasks = `/proc/${this.#child.pid}/task`;
+    let total = 0;
+    for (const task of await readdir(tasks)) {
+      const stat = await readFile(join(tasks, task, 'schedstat'), 'utf8').catch(() => '0');
+      total += Number(stat.split(' ')[0]) / NS_PER_US;
+    }
+    return total;
+  }
+
+  /** Memory in use, in MB of 2^20 bytes. */
+  async rssMb(): Promise<number> {
+    const status = await readFile(`/proc/${this.#child.pid}/status`, 'utf8');
+    const kib = /^VmRSS:\s+(\d+)/m.exec(status)?.[1];
+    return (Number(kib) * KiB) / MiB;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode === null) this.#child.kill('SIGTERM');
+    await this.#exited;
+    const { signal } = new AbortController();
+    // A server that crashed leaves a dead mount.
+    await run('umount', ['-l', this.mountPoint], signal, { allow: [1, 32] });
+    await rmdir(this.mountPoint);
+  }
+}
