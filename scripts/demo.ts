@@ -35,11 +35,13 @@ interface Scene {
   readonly manual: boolean;
 }
 
-async function logIn(scene: Scene, signal: AbortSignal): Promise<string> {
+async function logIn(scene: Scene, signal: AbortSignal): Promise<void> {
   const { playground, user, manual } = scene;
   const args = [playground.issuer, '--audience', playground.audience];
   const show = (line: string): void => print(`           ${line}`);
-  return await user.login(args, manual ? undefined : 'alice', show, signal);
+  if (manual)
+    show('Open the page below in a browser, and log in there as alice, with any password.');
+  await user.login(args, manual ? undefined : 'alice', show, signal);
 }
 
 async function mount({ playground, user, mountPoint }: Scene, signal: AbortSignal): Promise<void> {
@@ -218,7 +220,9 @@ function explain(error: unknown): string {
 }
 
 const interrupted = new AbortController();
-process.once('SIGINT', () => interrupted.abort(new Error('interrupted')));
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(name, () => interrupted.abort(new Error('interrupted')));
+}
 const patience = systemClock
   .sleep(PATIENCE_MS, interrupted.signal)
   .then(() => interrupted.abort(new Error('the demo took too long')))

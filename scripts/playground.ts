@@ -78,7 +78,9 @@ async function main(signal: AbortSignal): Promise<void> {
 }
 
 const stop = new AbortController();
-for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort());
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(name, () => stop.abort());
+}
 try {
   await main(stop.signal);
 } catch (error) {
