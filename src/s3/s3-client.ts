@@ -12,9 +12,6 @@ export interface ClientOptions {
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
-/** A connection on which nothing moves for this long is given up. */
-const SILENCE_TIMEOUT_MS = 30_000;
-
 /** Read by the SDK when a client is made; its notice is about Node 20, not about the user's doing. */
 const NOTICE_VARIABLE = 'AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED';
 
@@ -28,22 +25,25 @@ const quiet = {
 };
 
 /**
- * A client that signs with `credentials` and connects through `agent`. The SDK is loaded here, so
- * that a command which needs no store starts without it.
+ * A client that signs with `credentials`, connects through `agent` and gives a connection up on
+ * which nothing moves for `silenceMs`. The SDK is loaded here, so that a command which needs no
+ * store starts without it.
  */
 export async function createClient(
   options: ClientOptions,
   agent: HttpAgent | HttpsAgent,
   credentials: Credentials,
+  silenceMs: number,
 ): Promise<S3> {
   const { S3 } = await import('@aws-sdk/client-s3');
-  return withoutNotice(() => new S3(configOf(options, agent, credentials)));
+  return withoutNotice(() => new S3(configOf(options, agent, credentials, silenceMs)));
 }
 
 function configOf(
   { endpoint, region, userAgent }: ClientOptions,
   agent: HttpAgent | HttpsAgent,
   { accessKeyId, secretAccessKey, sessionToken }: Credentials,
+  silenceMs: number,
 ): S3ClientConfig {
   const token = sessionToken.reveal();
   return {
@@ -64,7 +64,7 @@ function configOf(
     expectContinueHeader: false,
     requestHandler: {
       connectionTimeout: CONNECT_TIMEOUT_MS,
-      socketTimeout: SILENCE_TIMEOUT_MS,
+      socketTimeout: silenceMs,
       logger: quiet,
       ...(agent instanceof HttpsAgent ? { httpsAgent: agent } : { httpAgent: agent }),
     },

@@ -11,9 +11,9 @@ import type { Log } from '../lib/log.ts';
 import { WireError, type WireErrorKind } from '../lib/wire-error.ts';
 import { StoreError, type StoreErrorKind } from '../store/errors.ts';
 import type { CredentialSource, Credentials } from '../sts/credential-source.ts';
-import { DEFAULT_RETRY_BUDGET_MS, RetryBudget } from './retry.ts';
+import { DEFAULT_RETRY_BUDGET_MS, type PauseOptions, RetryBudget } from './retry.ts';
 import { createClient } from './s3-client.ts';
-import { classify, failureOf, toStoreError } from './s3-errors.ts';
+import { classify, failureOf, retryAfterMs, toStoreError } from './s3-errors.ts';
 
 export interface S3Options {
   /** `http://` or `https://`; buckets are addressed by path. */
@@ -26,13 +26,29 @@ export interface S3Options {
   readonly maxConnections?: number;
   /** Added to the SDK's own: `wire/0.1.0`. */
   readonly userAgent?: string;
-  /** How long a request is retried; default 30 s. */
+  /**
+   * How long the pauses and failed tries of a request may last together; default 30 s. A try counts
+   * for at most 5 s and there are at least three, unless this is 0: then there is one. The server's
+   * `Retry-After` is followed up to 10 s; a host name that nobody knows is asked for 2 s. Credentials
+   * that cannot be had for the moment are waited for in the same way. For the first look at an
+   * endpoint, with a person waiting, 3 s will do.
+   */
   readonly retryBudgetMs?: number;
+  /**
+   * A connection on which nothing moves for this long is given up; default 10 s. Three times as
+   * long while a body is sent, thirty times while the server copies or joins parts by itself.
+   */
+  readonly silenceMs?: number;
   /** For the pauses between tries; in [0, 1). */
   readonly random?: () => number;
 }
 
+/** How silent the server may be meanwhile: it answers soon, takes a body, or works for minutes. */
+export type Work = 'answers' | 'receives' | 'copies';
+
 export interface CallOptions<T> {
+  /** Default 'answers'. */
+  readonly work?: Work;
   /** Sent with If-None-Match: a 412 means that the object exists. */
   readonly mustBeAbsent?: boolean;
   /** Whose pauses to use: a read that goes on has one for all its requests. */
@@ -51,12 +67,18 @@ export type S3Request<T> = (
 ) => Promise<T>;
 
 const DEFAULT_MAX_CONNECTIONS = 64;
+const DEFAULT_SILENCE_MS = 10_000;
+
+/** Times `silenceMs`. CopyObject and CompleteMultipartUpload may take minutes without a byte. */
+const silences: Readonly<Record<Work, number>> = { answers: 1, receives: 3, copies: 30 };
 
 export class S3Connection implements AsyncDisposable {
   readonly #options: S3Options;
   readonly #agent: HttpAgent | HttpsAgent;
-  /** The client that signs with `credentials`; its sockets are the agent's. */
-  #signer: { readonly credentials: Credentials; readonly client: Promise<S3> } | undefined;
+  /** The clients that sign with `credentials`, by how long they wait; the agent has their sockets. */
+  #signer:
+    | { readonly credentials: Credentials; readonly clients: Map<Work, Promise<S3>> }
+    | undefined;
   /** The Date header of each answer, by the SDK's output object. */
   readonly #dates = new WeakMap<object, number>();
   #closed = false;
@@ -95,30 +117,35 @@ export class S3Connection implements AsyncDisposable {
   ): Promise<T> {
     // One signal may end any number of requests; each takes its listener away when it is done.
     setMaxListeners(0, signal);
-    const { budget = this.retryBudget(), mustBeAbsent = false, recover } = options;
-    const source = this.#options.credentials;
-    const current = async (): Promise<Credentials> => await source.credentials(signal);
-    let credentials = await this.#lease(tried, current, signal);
-    let renewed = false;
+    const {
+      budget = this.retryBudget(),
+      mustBeAbsent = false,
+      recover,
+      work = 'answers',
+    } = options;
+    let credentials: Credentials | undefined;
+    let refused: Credentials | undefined;
+    let mayRenew = true;
     let inDoubt = false;
     for (;;) {
       try {
-        const client = await this.#clientOf(credentials);
+        credentials = undefined;
+        credentials = await this.#lease(tried, refused, signal);
+        refused = undefined;
+        const client = await this.#clientOf(credentials, work);
         return await request(client, { abortSignal: signal });
       } catch (error) {
-        const { refusal, retry, answered } = this.#judge(tried, error, credentials, mustBeAbsent);
         signal.throwIfAborted();
-        if (refusal.kind === 'credentials-expired' && !renewed) {
-          renewed = true;
-          const refused = credentials;
-          const renew = async (): Promise<Credentials> => await source.renew(refused, signal);
-          credentials = await this.#lease(tried, renew, signal);
+        const judgement = this.#judge(tried, error, credentials, mustBeAbsent);
+        const { refusal, retry, answered } = judgement;
+        if (credentials !== undefined && refusal.kind === 'credentials-expired' && mayRenew) {
+          mayRenew = false;
+          refused = credentials;
           continue;
         }
         if (!retry || this.#closed) return await recoverOr(refusal, inDoubt ? recover : undefined);
         inDoubt ||= !answered;
-        await budget.pause(refusal, signal);
-        credentials = await this.#lease(tried, current, signal);
+        await budget.pause(refusal, signal, judgement);
       }
     }
   }
@@ -135,28 +162,39 @@ export class S3Connection implements AsyncDisposable {
     return Promise.resolve();
   }
 
-  #judge(tried: string, error: unknown, lease: Credentials, mustBeAbsent: boolean): Judgement {
+  /** `lease` undefined: there were no credentials to send the request with. */
+  #judge(
+    tried: string,
+    error: unknown,
+    lease: Credentials | undefined,
+    mustBeAbsent: boolean,
+  ): Judgement {
     if (error instanceof StoreError)
       return { refusal: error, retry: isPassing(error), answered: true };
+    if (lease === undefined) throw error;
     const { clock, log } = this.#options;
     const failure = failureOf(error);
     const leaseEnded = clock.now() >= lease.expiresAtMs;
-    const { kind, retry } = classify(failure, { leaseEnded, mustBeAbsent });
+    const { kind, retry, brief } = classify(failure, { leaseEnded, mustBeAbsent });
     const { code, status } = failure;
     log.debug('store request failed', { tried, code, status, kind, retry });
     const refusal = toStoreError(kind, tried, failure, error);
     // A 5xx may be the answer to work that was done all the same.
-    return { refusal, retry, answered: status !== undefined && status >= 300 && status < 500 };
+    const answered = status !== undefined && status >= 300 && status < 500;
+    return { refusal, retry, answered, brief, retryAfterMs: retryAfterMs(failure, clock.now()) };
   }
 
-  /** Credentials by `get`, whose refusals become the store's. */
+  /** Credentials, others than `refused` if those are given. Refusals become the store's. */
   async #lease(
     tried: string,
-    get: () => Promise<Credentials>,
+    refused: Credentials | undefined,
     signal: AbortSignal,
   ): Promise<Credentials> {
+    const source = this.#options.credentials;
     try {
-      return await get();
+      return await (refused === undefined
+        ? source.credentials(signal)
+        : source.renew(refused, signal));
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof WireError)) throw error;
@@ -167,16 +205,20 @@ export class S3Connection implements AsyncDisposable {
     }
   }
 
-  /** One client a lease, since the SDK keeps the credentials it was given. */
-  async #clientOf(credentials: Credentials): Promise<S3> {
+  /** Few clients a lease, since the SDK keeps the credentials and the patience it was given. */
+  async #clientOf(credentials: Credentials, work: Work): Promise<S3> {
     if (this.#signer?.credentials !== credentials) {
-      this.#signer = { credentials, client: this.#newClient(credentials) };
+      this.#signer = { credentials, clients: new Map() };
     }
-    return await this.#signer.client;
+    const { clients } = this.#signer;
+    const client = clients.get(work) ?? this.#newClient(credentials, work);
+    clients.set(work, client);
+    return await client;
   }
 
-  async #newClient(credentials: Credentials): Promise<S3> {
-    const client = await createClient(this.#options, this.#agent, credentials);
+  async #newClient(credentials: Credentials, work: Work): Promise<S3> {
+    const silenceMs = (this.#options.silenceMs ?? DEFAULT_SILENCE_MS) * silences[work];
+    const client = await createClient(this.#options, this.#agent, credentials, silenceMs);
     client.middlewareStack.add(
       (next) => async (args) => {
         const result = await next(args);
@@ -192,7 +234,7 @@ export class S3Connection implements AsyncDisposable {
   }
 }
 
-interface Judgement {
+interface Judgement extends PauseOptions {
   readonly refusal: StoreError;
   readonly retry: boolean;
   /** The server said that it did not do the request. */

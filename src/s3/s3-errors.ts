@@ -12,12 +12,16 @@ export interface S3Failure {
   /** S3's code, or Node's (`ECONNRESET`) without an answer. */
   readonly code: string;
   readonly requestId: string | undefined;
+  /** The answer's `Retry-After`, as it came. */
+  readonly retryAfter?: string | undefined;
 }
 
 export interface Verdict {
   readonly kind: StoreErrorKind;
   /** Whether the same request may succeed a moment later. */
   readonly retry: boolean;
+  /** It may, but hardly: a few tries are enough. */
+  readonly brief?: true;
 }
 
 /** What the verdict depends on besides the answer. */
@@ -88,7 +92,21 @@ export function classify(failure: S3Failure, facts: RequestFacts): Verdict {
 
 function classifySilence(code: string): Verdict {
   if (code === 'TimeoutError' || code === 'ETIMEDOUT') return passing;
+  // Mostly a name written wrong, sometimes a resolver that has not come up yet (EAI_AGAIN says so).
+  if (code === 'ENOTFOUND') return { kind: 'unreachable', retry: true, brief: true };
   return { kind: 'unreachable', retry: !tlsCode.test(code) };
+}
+
+/**
+ * How long the server asked to wait, by its `Retry-After`: seconds or a date (RFC 9110 §10.2.3).
+ * Undefined when it did not, or made no sense.
+ */
+export function retryAfterMs({ retryAfter }: S3Failure, nowMs: number): number | undefined {
+  if (retryAfter === undefined) return undefined;
+  const askedMs = /^\d+$/.test(retryAfter)
+    ? Number(retryAfter) * 1000
+    : Date.parse(retryAfter) - nowMs;
+  return askedMs > 0 ? askedMs : undefined;
 }
 
 /** What the SDK's error tells, whichever of its classes it is. */
@@ -99,6 +117,7 @@ export function failureOf(error: unknown): S3Failure {
   const { $metadata, $response, code: nodeCode } = error as SdkError;
   const status = $response?.statusCode ?? $metadata?.httpStatusCode;
   const header = $response?.headers?.['x-minio-error-code'];
+  const retryAfter = $response?.headers?.['retry-after'];
   const bare = error.name === 'Unknown' || error.name === 'UnknownError' || error.name === 'Error';
   const name = bare ? undefined : error.name;
   const code = header ?? (status === undefined ? nodeCode : undefined) ?? name;
@@ -106,6 +125,7 @@ export function failureOf(error: unknown): S3Failure {
     status,
     code: code ?? (status === undefined ? 'NoAnswer' : `HTTP ${status}`),
     requestId: $metadata?.requestId,
+    ...(retryAfter === undefined ? {} : { retryAfter }),
   };
 }
 

@@ -20,7 +20,7 @@ export interface CredentialSource {
   /**
    * A store refused `refused` as expired: renews unless that has happened meanwhile.
    *
-   * @throws as `credentials`.
+   * @throws as `credentials`; `credentials-expired` when leases are refused as fast as they are made.
    */
   renew(refused: Credentials, signal: AbortSignal): Promise<Credentials>;
 }

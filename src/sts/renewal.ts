@@ -50,6 +50,28 @@ export function stepFor(lease: LeaseView | undefined, failures: Failures): Renew
   return justFailed ? 'refuse' : 'renew';
 }
 
+/** A lease that the store refuses. */
+export interface RefusedLease {
+  readonly ageMs: number;
+  /** How many leases in a row, this one included, were made because the store refused the one before. */
+  readonly forced: number;
+  /** Age before which it is not renewed for a refusal, from `retryDelayMs`; 0 unless `forced`. */
+  readonly restMs: number;
+}
+
+/**
+ * Whether a refused lease is renewed at once. Where the one made after a refusal is refused too,
+ * another would hardly help: the next waits, ever longer.
+ */
+export function mayForce({ ageMs, restMs }: RefusedLease): boolean {
+  return ageMs >= restMs;
+}
+
+/** `forced` of the lease that replaces a refused one: one that served for a minute starts anew. */
+export function forcedAfter({ ageMs, forced }: RefusedLease): number {
+  return ageMs >= RETRY_MAX_MS ? 1 : forced + 1;
+}
+
 /** Milliseconds until the background renews, zero if it should now. */
 export function renewalWaitMs(lease: LeaseView | undefined, failures: Failures): number {
   const retry = failures.count > 0 ? failures.delayMs - failures.sinceMs : 0;

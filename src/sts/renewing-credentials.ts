@@ -13,7 +13,10 @@ import { type AssumeRoleRequest, requestLease } from './assume-role.ts';
 import type { CredentialSource, Credentials } from './credential-source.ts';
 import {
   type Failures,
+  forcedAfter,
   type LeaseView,
+  mayForce,
+  type RefusedLease,
   renewalAgeMs,
   renewalWaitMs,
   retryDelayMs,
@@ -43,6 +46,9 @@ interface HeldLease {
   readonly credentials: Credentials;
   readonly deadline: Deadline;
   readonly renewAtAgeMs: number;
+  /** As `RefusedLease`. */
+  readonly forced: number;
+  readonly restMs: number;
 }
 
 interface Failure {
@@ -62,6 +68,8 @@ export class RenewingCredentials implements CredentialSource, AsyncDisposable {
   readonly #renewal: SharedWork<HeldLease>;
   readonly #closing = new AbortController();
   #lease: HeldLease | undefined;
+  /** The lease that the store refused; its replacement is counted as forced. */
+  #refused: HeldLease | undefined;
   #failure: Failure | undefined;
   #renewals = 0;
   #background: Promise<void> | undefined;
@@ -98,12 +106,22 @@ export class RenewingCredentials implements CredentialSource, AsyncDisposable {
     }
   }
 
+  /**
+   * As `CredentialSource`. A lease that was itself made after a refusal, and is refused again, is
+   * not renewed at once: the pauses grow from a second to a minute.
+   *
+   * @throws also WireError `credentials-expired` during such a pause.
+   */
   async renew(refused: Credentials, signal: AbortSignal): Promise<Credentials> {
     signal.throwIfAborted();
     const current = this.#lease;
-    const replaced =
-      current !== undefined && current.credentials.accessKeyId !== refused.accessKeyId;
-    if (replaced && current.deadline.leftMs() > 0) return current.credentials;
+    if (current !== undefined && current.credentials.accessKeyId !== refused.accessKeyId) {
+      if (current.deadline.leftMs() > 0) return current.credentials;
+    } else if (current !== undefined) {
+      if (!mayForce(refusedLease(current))) throw refusedAgain(this.#options.endpoint);
+      this.#refused = current;
+    }
+    if (stepFor(undefined, this.#failures()) === 'refuse') throw this.#failure?.error;
     return (await this.#renewal.run(signal)).credentials;
   }
 
@@ -143,7 +161,8 @@ export class RenewingCredentials implements CredentialSource, AsyncDisposable {
       const { credentials, lifeMs } = await requestLease(request, { ...http, clock }, signal);
       if (lifeMs <= 0) throw endedBefore(this.#options.endpoint);
       const renewAtAgeMs = renewalAgeMs(lifeMs, random());
-      this.#lease = { credentials, deadline: new Deadline(clock, lifeMs), renewAtAgeMs };
+      const deadline = new Deadline(clock, lifeMs);
+      this.#lease = { credentials, deadline, renewAtAgeMs, ...this.#rest() };
       this.#renewals += 1;
       if (this.#failure !== undefined) log.info('credentials are renewed again');
       this.#failure = undefined;
@@ -157,6 +176,15 @@ export class RenewingCredentials implements CredentialSource, AsyncDisposable {
       if (!signal.aborted) this.#recordFailure(error);
       throw error;
     }
+  }
+
+  /** How long the next lease rests when it is refused in its turn. */
+  #rest(): Pick<HeldLease, 'forced' | 'restMs'> {
+    const refused = this.#refused;
+    this.#refused = undefined;
+    if (refused === undefined || refused !== this.#lease) return { forced: 0, restMs: 0 };
+    const forced = forcedAfter(refusedLease(refused));
+    return { forced, restMs: retryDelayMs(forced, this.#options.random()) };
   }
 
   #recordFailure(error: unknown): void {
@@ -179,6 +207,18 @@ export class RenewingCredentials implements CredentialSource, AsyncDisposable {
     if (failure === undefined) return { count: 0, sinceMs: 0, delayMs: 0 };
     return { count: failure.count, delayMs: failure.delayMs, sinceMs: -failure.since.leftMs() };
   }
+}
+
+function refusedLease({ deadline, forced, restMs }: HeldLease): RefusedLease {
+  return { ageMs: deadline.lifeMs - deadline.leftMs(), forced, restMs };
+}
+
+function refusedAgain(endpoint: string): WireError {
+  return new WireError('credentials-expired', {
+    tried: `use temporary credentials from ${new URL(endpoint).host}`,
+    answered: 'the store refuses them though they were only just made',
+    next: 'check that this STS makes credentials for that store',
+  });
 }
 
 function lineOf(error: unknown): string {

@@ -36,7 +36,7 @@ describe('RetryBudget', () => {
     expect(clock.slept).toEqual([0, 100, 100]);
   });
 
-  it('never waits beyond its budget, and then throws the failure', async () => {
+  it('never waits beyond its budget after the third try, and then throws the failure', async () => {
     const draws = fc.array(fc.double({ min: 0.1, max: 0.999, noNaN: true }), { minLength: 1 });
     await fc.assert(
       fc.asyncProperty(draws, fc.integer({ min: 1, max: 100_000 }), async (random, budgetMs) => {
@@ -45,9 +45,63 @@ describe('RetryBudget', () => {
         let at = 0;
         const next = (): number => random[at++ % random.length] ?? 0.5;
         await exhaust(new RetryBudget({ clock, random: next, budgetMs }));
-        expect(clock.monotonic() - startedMs).toBeLessThanOrEqual(budgetMs);
+        // Before the third try at most 100 and 200 ms are waited, however small the budget.
+        expect(clock.monotonic() - startedMs).toBeLessThanOrEqual(Math.max(budgetMs, 300));
+        expect(clock.slept.length).toBeGreaterThanOrEqual(2);
       }),
     );
+  });
+
+  it('allows at least three tries however long each took, and counts a long one for 5 s', async () => {
+    const stalled = async (budgetMs: number): Promise<number> => {
+      const clock = new InstantClock();
+      const budget = new RetryBudget({ clock, random: () => 0, budgetMs });
+      for (let tries = 1; ; tries += 1) {
+        await clock.sleep(30_000, forever);
+        const again = await budget.pause(failure, forever).then(
+          () => true,
+          () => false,
+        );
+        if (!again) return tries;
+      }
+    };
+    expect(await stalled(30_000)).toBe(6);
+    expect(await stalled(3_000)).toBe(3);
+    expect(await stalled(0)).toBe(1);
+  });
+
+  it('counts the time of short tries as well as its pauses', async () => {
+    const clock = new InstantClock();
+    const budget = new RetryBudget({ clock, random: () => 0, budgetMs: 10_000 });
+    let tries = 0;
+    const tryOften = async (): Promise<void> => {
+      for (;;) {
+        tries += 1;
+        await clock.sleep(1000, forever);
+        await budget.pause(failure, forever);
+      }
+    };
+    await expect(tryOften()).rejects.toBe(failure);
+    expect(tries).toBe(10);
+  });
+
+  it('waits as long as the server asks, up to 10 s', async () => {
+    const clock = new InstantClock();
+    const budget = new RetryBudget({ clock, random: () => 0.5, budgetMs: 30_000 });
+    await budget.pause(failure, forever, { retryAfterMs: 3000 });
+    await budget.pause(failure, forever, { retryAfterMs: 3_600_000 });
+    await budget.pause(failure, forever, { retryAfterMs: 1 });
+    expect(clock.slept).toEqual([3000, 10_000, 200]);
+  });
+
+  it('gives up soon what hardly passes by itself', async () => {
+    const clock = new InstantClock();
+    const budget = new RetryBudget({ clock, random: () => 0.999, budgetMs: 30_000 });
+    const tryOften = async (): Promise<void> => {
+      for (;;) await budget.pause(failure, forever, { brief: true });
+    };
+    await expect(tryOften()).rejects.toBe(failure);
+    expect(clock.slept.map(Math.round)).toEqual([100, 200, 400, 799]);
   });
 
   it('begins anew when the request got on', async () => {

@@ -21,7 +21,7 @@ it('the SDK gives no notice, and children inherit the environment as it was', as
   const keep = (warning: Error): void => void warnings.push(warning.message);
   process.on('warning', keep);
   const options = { endpoint: 'http://127.0.0.1:1', region: 'us-east-1' };
-  const client = await createClient(options, new Agent(), credentials);
+  const client = await createClient(options, new Agent(), credentials, 1000);
   await turn();
   process.off('warning', keep);
   expect(warnings).toEqual([]);
@@ -31,7 +31,7 @@ it('the SDK gives no notice, and children inherit the environment as it was', as
 
 it('credentials without a session token sign without one', async () => {
   const options = { endpoint: 'http://127.0.0.1:1', region: 'us-east-1' };
-  const client = await createClient(options, new Agent(), credentials);
+  const client = await createClient(options, new Agent(), credentials, 1000);
   const { sessionToken, accessKeyId } = await client.config.credentials();
   expect({ sessionToken, accessKeyId }).toEqual({ sessionToken: undefined, accessKeyId: 'ID' });
   client.destroy();

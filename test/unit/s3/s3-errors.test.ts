@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { classify, failureOf } from '../../../src/s3/s3-errors.ts';
+import { classify, failureOf, retryAfterMs } from '../../../src/s3/s3-errors.ts';
 
 const usual = { leaseEnded: false, mustBeAbsent: false };
 
@@ -62,6 +62,29 @@ describe('classify', () => {
   it('takes a failed condition for existence when the object was to be new', () => {
     expect(verdict(412, 'PreconditionFailed', { mustBeAbsent: true })).toBe('exists');
     expect(verdict(409, 'ConditionalRequestConflict', { mustBeAbsent: true })).toBe('exists');
+  });
+});
+
+describe('a host name that does not resolve', () => {
+  it('is tried again briefly, a resolver that is not up yet for the whole budget', () => {
+    const silence = (code: string): unknown =>
+      classify({ status: undefined, code, requestId: undefined }, usual);
+    expect(silence('ENOTFOUND')).toEqual({ kind: 'unreachable', retry: true, brief: true });
+    expect(silence('EAI_AGAIN')).toEqual({ kind: 'unreachable', retry: true });
+  });
+});
+
+describe('Retry-After', () => {
+  it.each([
+    ['2', 2000],
+    ['Wed, 21 Oct 2015 07:28:07 GMT', 7000],
+    ['Wed, 21 Oct 2015 07:27:00 GMT', undefined],
+    ['0', undefined],
+    ['soon', undefined],
+    [undefined, undefined],
+  ])('%s is read as %s ms', (retryAfter, expected) => {
+    const failure = { status: 503, code: 'SlowDown', requestId: undefined, retryAfter };
+    expect(retryAfterMs(failure, Date.parse('2015-10-21T07:28:00Z'))).toBe(expected);
   });
 });
 

@@ -1,5 +1,6 @@
+import dns from 'node:dns';
 import { getEventListeners } from 'node:events';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { silentLog } from '../../../src/lib/log.ts';
 import { Secret } from '../../../src/lib/secret.ts';
 import { WireError } from '../../../src/lib/wire-error.ts';
@@ -25,10 +26,21 @@ class FakeCredentials implements CredentialSource {
   readonly refused: string[] = [];
   expiresAtMs = Number.MAX_SAFE_INTEGER;
   fails: Error | undefined;
+  #failures = 0;
   #lease = this.#make(1);
 
+  failsTimes(times: number, error: Error): void {
+    this.#failures = times;
+    this.fails = error;
+  }
+
   async credentials(): Promise<Credentials> {
-    if (this.fails !== undefined) throw this.fails;
+    if (this.fails !== undefined) {
+      this.#failures -= 1;
+      const { fails } = this;
+      if (this.#failures === 0) this.fails = undefined;
+      throw fails;
+    }
     return await Promise.resolve(this.#lease);
   }
 
@@ -326,6 +338,41 @@ describe('credentials', () => {
   });
 });
 
+describe('credentials whose source is not there for the moment', () => {
+  const down = new WireError('unreachable', {
+    tried: 'ask the provider',
+    answered: 'ECONNREFUSED',
+  });
+
+  it('are waited for within the retry budget, and the write is done', async () => {
+    server.play(() => ({ headers: { etag } }));
+    credentials.failsTimes(3, down);
+    expect(await store.put('key', Buffer.from('hello'), {}, forever)).toMatchObject({ etag });
+    expect(clock.slept).toHaveLength(3);
+    expect(server.requests).toHaveLength(1);
+  });
+
+  it('are waited for also when the store refused the lease before', async () => {
+    server.play((_, nth) => {
+      if (nth > 1) return { headers: { etag } };
+      credentials.failsTimes(3, down);
+      return errorAnswer(400, 'ExpiredToken');
+    });
+    expect(await store.put('key', Buffer.from('hello'), {}, forever)).toMatchObject({ etag });
+    expect(clock.slept).toHaveLength(3);
+    const used = server.requests.map(({ headers }) => headers['x-amz-security-token']);
+    expect(used).toEqual(['token1', 'token5']);
+  });
+
+  it('end the request with what their source said once the budget is spent', async () => {
+    credentials.fails = down;
+    const startedMs = clock.monotonic();
+    const refusal = await refusalOf(store.head('key', forever));
+    expect(refusal).toMatchObject({ kind: 'unreachable', detail: { code: 'ECONNREFUSED' } });
+    expect(clock.monotonic() - startedMs).toBeGreaterThan(20_000);
+  });
+});
+
 describe('a write', () => {
   it('carries its MD5, and tells the version with the server\u2019s time', async () => {
     server.play(() => ({ headers: { etag, date: 'Wed, 21 Oct 2015 07:28:00 GMT' } }));
@@ -394,6 +441,55 @@ describe('a write', () => {
       const completing = store.completeUpload(upload, [{ number: 1, etag }], undefined, forever);
       expect(await completing.catch((error: unknown) => error)).toMatchObject(outcome);
     }
+  });
+});
+
+describe('an upload that completes under a condition', () => {
+  const upload = { key: 'key', uploadId: 'u' };
+  const parts = [{ number: 1, etag }];
+
+  /** A server that ignores the condition of a completion, as Ceph RGW 16 does. */
+  function playRgw(present: ScriptedAnswer): void {
+    const whole = '"whole-1"';
+    server.play((request, nth) => {
+      if (request.method === 'POST') return { body: `<R><ETag>${whole}</ETag></R>` };
+      return nth === 1 ? present : { headers: { etag: whole, 'content-length': 5 } };
+    });
+  }
+
+  it.each([
+    ['be changed by somebody else', { must: 'be', etag: '"old"' }, 'precondition-failed'],
+    ['exist by now', { must: 'be-absent' }, 'exists'],
+  ] as const)(
+    'is refused before the completion when the object was found to %s',
+    async (_, precondition, kind) => {
+      playRgw({ headers: { etag: '"theirs"', 'content-length': 5 } });
+      const completing = store.completeUpload(upload, parts, precondition, forever);
+      expect(await refusalOf(completing)).toMatchObject({ kind });
+      expect(server.requests.map(({ method }) => method)).toEqual(['HEAD']);
+    },
+  );
+
+  it.each([
+    ['the version is there', { must: 'be', etag: '"old"' }, { headers: { etag: 'old' } }],
+    ['nothing is there', { must: 'be-absent' }, { status: 404 }],
+    ['one may not look', { must: 'be-absent' }, { status: 403 }],
+  ] as const)('looks once, then completes, when %s', async (_, precondition, present) => {
+    playRgw(present);
+    await store.completeUpload(upload, parts, precondition, forever);
+    const methods = server.requests.map(({ method }) => method);
+    // The last HEAD asks for the length, which no answer told here.
+    expect(methods).toEqual(['HEAD', 'POST', 'HEAD']);
+    const { headers } = server.requests[1] ?? {};
+    expect(headers?.['if-match'] ?? headers?.['if-none-match']).toBe(
+      precondition.must === 'be' ? 'old' : '*',
+    );
+  });
+
+  it('asks nothing before one without a condition', async () => {
+    playRgw({ headers: { etag, 'content-length': 5 } });
+    await store.completeUpload(upload, parts, undefined, forever);
+    expect(server.requests.map(({ method }) => method)).toEqual(['POST', 'HEAD']);
   });
 });
 
@@ -477,6 +573,87 @@ describe('the connection', () => {
     expect(refusal).toMatchObject({ kind: 'unreachable', detail: { code: 'ECONNREFUSED' } });
     expect(clock.slept.length).toBeGreaterThan(5);
     server = await ScriptedS3.start();
+  });
+});
+
+describe('a connection that goes silent', () => {
+  /** How long nothing may move, in ms: real time, since it is the socket's. */
+  async function open(silenceMs: number): Promise<void> {
+    await stores[Symbol.asyncDispose]();
+    const { endpoint } = server;
+    stores = createS3Stores({
+      endpoint,
+      region: 'us-east-1',
+      credentials,
+      clock,
+      log: silentLog,
+      silenceMs,
+      random: () => 0.5,
+    });
+    store = stores.open('bucket');
+  }
+
+  it('is given up, and the request is done on another', async () => {
+    await open(50);
+    server.play((_, nth) => (nth <= 2 ? { silent: true } : { headers: { etag } }));
+    expect(await store.put('key', Buffer.from('hello'), {}, forever)).toMatchObject({ etag });
+    expect(server.requests).toHaveLength(3);
+  });
+
+  it('is borne thirty times as long while the server copies or joins parts', async () => {
+    await open(40);
+    server.play((request) => {
+      if (request.method === 'HEAD') return { headers: { etag, 'content-length': 5 } };
+      return { delayMs: 200, body: `<R><ETag>${etag}</ETag></R>` };
+    });
+    const from = { key: 'from', etag, bytes: 5, modifiedMs: 0 };
+    await store.copy(from, 'to', {}, forever);
+    await store.completeUpload(
+      { key: 'k', uploadId: 'u' },
+      [{ number: 1, etag }],
+      undefined,
+      forever,
+    );
+    expect(server.requests.map(({ method }) => method)).toEqual(['PUT', 'POST', 'HEAD']);
+  });
+});
+
+describe('a server that is busy', () => {
+  it('is left alone for as long as it asks', async () => {
+    server.play((_, nth) =>
+      nth === 1
+        ? { ...errorAnswer(503, 'SlowDown'), headers: { 'retry-after': '2' } }
+        : { headers: { etag, 'content-length': 5 } },
+    );
+    await store.head('key', forever);
+    expect(clock.slept).toEqual([2000]);
+  });
+});
+
+describe('a host name that nobody knows', () => {
+  it('is told as unreachable after a few tries', async () => {
+    const unknown = Object.assign(new Error('told'), { code: 'ENOTFOUND' });
+    const lookup = vi.spyOn(dns, 'lookup');
+    lookup.mockImplementation(((_: string, __: unknown, done: (error: Error) => void) => {
+      done(unknown);
+    }) as typeof dns.lookup);
+    try {
+      await using elsewhere = createS3Stores({
+        endpoint: 'http://store.example',
+        region: 'us-east-1',
+        credentials,
+        clock,
+        log: silentLog,
+        random: () => 0.999,
+      });
+      expect(await refusalOf(elsewhere.open('bucket').head('key', forever))).toMatchObject({
+        kind: 'unreachable',
+        detail: { code: 'ENOTFOUND' },
+      });
+      expect(clock.slept).toHaveLength(4);
+    } finally {
+      lookup.mockRestore();
+    }
   });
 });
 

@@ -19,7 +19,7 @@ async function readKey(store: FaultyObjectStore, memory: MemoryObjectStore): Pro
   return await store.read('key', { start: 0, end: 11 }, etag, forever);
 }
 
-const traits = { completesUnderCondition: true, copiesUnderCondition: true };
+const traits = { copiesUnderCondition: true };
 describeObjectStore('FaultyObjectStore without faults', traits, async () => {
   const store = new FaultyObjectStore(new MemoryObjectStore({ clock }), () => undefined, clock);
   return await Promise.resolve({

@@ -4,7 +4,7 @@ import { describeObjectStore } from '../../fixtures/object-store-contract.ts';
 
 const clock = { now: () => 1_700_000_000_789 };
 const forever = new AbortController().signal;
-const traits = { completesUnderCondition: true, copiesUnderCondition: true };
+const traits = { copiesUnderCondition: true };
 
 describeObjectStore('MemoryObjectStore', traits, async () => {
   const store = new MemoryObjectStore({ clock, maxKeys: 4 });

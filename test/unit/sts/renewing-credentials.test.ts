@@ -164,6 +164,47 @@ describe('credentials that renew themselves', () => {
     expect(sts.attempts).toBe(2);
   });
 
+  /** Uses the lease at a store that refuses every one; the kind of error, or 'renewed'. */
+  async function useInVain(): Promise<string> {
+    const refused = await source.credentials(signal);
+    return await source.renew(refused, signal).then(
+      () => 'renewed',
+      (error: unknown) => (error as WireError).kind,
+    );
+  }
+
+  it('that a store refuses as fast as they are made do not become a storm at the STS', async () => {
+    const ends: string[] = [];
+    for (let times = 0; times < 40; times += 1) ends.push(await useInVain());
+    expect(ends).toEqual(['renewed', ...Array<string>(39).fill('credentials-expired')]);
+    expect(sts.attempts).toBe(2);
+  });
+
+  it('that go on being refused are renewed ever less often, each minute in the end', async () => {
+    for (let ms = 0; ms < 600_000; ms += 250) {
+      await useInVain();
+      await clock.advance(250);
+    }
+    // 0.5, 1, 2, 4, 8 and 16 s, then each half minute.
+    expect(sts.attempts).toBeGreaterThan(15);
+    expect(sts.attempts).toBeLessThan(35);
+  });
+
+  it('that served for a while are renewed at once when they are refused', async () => {
+    expect([await useInVain(), await useInVain()]).toEqual(['renewed', 'credentials-expired']);
+    await clock.advance(120_000);
+    expect([await useInVain(), await useInVain()]).toEqual(['renewed', 'credentials-expired']);
+    await clock.advance(1000);
+    expect(await useInVain()).toBe('renewed');
+  });
+
+  it('that are refused while the STS is down do not hammer it either', async () => {
+    await key();
+    sts.failing = true;
+    for (let times = 0; times < 40; times += 1) expect(await useInVain()).toBe('unavailable');
+    expect(sts.attempts).toBe(2);
+  });
+
   it('are renewed on the first use after a suspend', async () => {
     await key();
     clock.jumpWall(7_200_000);
