@@ -25,10 +25,23 @@ export interface DirectoryPage {
   readonly next?: string;
 }
 
+/** A name, and some that come after it. */
+export interface Neighbours {
+  /** The name asked for; undefined: it is not there. */
+  readonly found: Found | undefined;
+  /** Others, as far as one answer tells for sure what they stand for. */
+  readonly names: readonly FoundName[];
+}
+
 export interface DirectorySource {
   /** Whether what its pages do not hold is not there. */
   readonly exhaustive: boolean;
   page(continuation: string | undefined, signal: AbortSignal): Promise<DirectoryPage>;
+  /**
+   * Asks for `name` and up to `count` names from there on, in the store's order. Undefined: this
+   * does not tell about `name`, which must be asked for alone.
+   */
+  near(name: string, count: number, signal: AbortSignal): Promise<Neighbours | undefined>;
   /** Asks for one name. Undefined: there is none. */
   find(name: string, signal: AbortSignal): Promise<Found | undefined>;
 }
@@ -63,6 +76,25 @@ export class PrefixSource implements DirectorySource {
     return page.next === undefined ? { names } : { names, next: page.next };
   }
 
+  async near(name: string, count: number, signal: AbortSignal): Promise<Neighbours | undefined> {
+    const { store, key: prefix } = this.#place();
+    const startAfter = `${prefix}${justBefore(name)}`;
+    if (!fitsKey(childKey(prefix, name)) || !fitsKey(startAfter)) return undefined;
+    const request = { prefix, delimiter: '/' as const, maxKeys: count };
+    const page = await store.list(startAfter === '' ? request : { ...request, startAfter }, signal);
+    const told = namesOf(prefix, page);
+    // A file's directory, which would hide it, may sort after the last key that was told.
+    const isSure = ({ name: part, found }: FoundName): boolean =>
+      found.type === 'directory' ||
+      page.next === undefined ||
+      isPast(page, childDirectory(prefix, part));
+    const names = told.filter(isSure);
+    const asked = names.find(({ name: part }) => part === name);
+    const isAbsent = page.next === undefined || isPast(page, childDirectory(prefix, name));
+    if (asked === undefined && !isAbsent) return undefined;
+    return { found: asked?.found, names };
+  }
+
   async find(name: string, signal: AbortSignal): Promise<Found | undefined> {
     const { store, key: prefix } = this.#place();
     const key = childKey(prefix, name);
@@ -79,6 +111,24 @@ export class PrefixSource implements DirectorySource {
     }
     return file === undefined ? undefined : { type: 'file', version: file };
   }
+}
+
+/** The last of all characters, in the order of UTF-8. */
+const LAST_CHARACTER = '\u{10FFFF}';
+
+/**
+ * A text that sorts before `name`, with next to no names between them: its last character is
+ * replaced by the one before and the last of all. Never holds a slash, which would begin a
+ * directory, nor a control character, which some servers refuse.
+ */
+function justBefore(name: string): string {
+  const characters = Array.from(name);
+  const last = characters.pop()?.codePointAt(0) ?? 0;
+  const head = characters.join('');
+  if (last <= 0x21) return head;
+  // No surrogates: the character before U+E000 is U+D7FF. Before '0' is the slash.
+  const before = last === 0xe000 ? 0xd7ff : last === 0x30 ? 0x2e : last - 1;
+  return `${head}${String.fromCodePoint(before)}${LAST_CHARACTER}`;
 }
 
 /** Whether a listing has gone by `key`, so that its absence there means it is not there. */
@@ -119,6 +169,11 @@ export class BucketsSource implements DirectorySource {
   async page(_: string | undefined, signal: AbortSignal): Promise<DirectoryPage> {
     const buckets = await this.#stores.buckets(signal);
     return { names: buckets.map(({ name }) => ({ name, found: foundDirectory })) };
+  }
+
+  /** The list of buckets has no order to go by. */
+  near(): Promise<Neighbours | undefined> {
+    return Promise.resolve(undefined);
   }
 
   async find(name: string, signal: AbortSignal): Promise<Found | undefined> {

@@ -1,6 +1,8 @@
 /**
  * What this mount knows of the names in one directory: answers of the store for `ttlMs`, changes
  * of its own, and names that only this mount has (files being written, directories it emptied).
+ * The names of a listing hold together, for `ttlMs` after its last page so far came: who walks
+ * through many pages is answered from all of them when he asks for each name afterwards.
  *
  * Invariant: of two statements about a name the one asked for, or made here, later wins, so that
  * a slow listing never brings back what was unlinked meanwhile. `seq` orders them.
@@ -8,16 +10,21 @@
 import { SingleFlight } from '../cache/single-flight.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
-import { StoreError } from '../store/errors.ts';
+import { Denials } from './directory-denials.ts';
 import { type DirectorySource, type Found, foundDirectory } from './directory-source.ts';
 import type { MaybePromise } from './filesystem.ts';
+
+/** When statements were last known to hold; those of one listing share theirs. */
+interface Moment {
+  /** Monotonic; -Infinity: the name must be asked for. */
+  atMs: number;
+}
 
 /** A statement about a name. `found` undefined: it is not there. */
 interface Known {
   readonly found: Found | undefined;
   readonly seq: number;
-  /** Monotonic. */
-  readonly atMs: number;
+  readonly told: Moment;
 }
 
 /** What is known of a name, and for how long it may be repeated. */
@@ -37,10 +44,12 @@ export class Listing {
   next: string | undefined;
   readonly seq: number;
   readonly startedMs: number;
+  readonly told: Moment;
 
   constructor(seq: number, startedMs: number) {
     this.seq = seq;
     this.startedMs = startedMs;
+    this.told = { atMs: startedMs };
   }
 
   add(name: string): void {
@@ -59,31 +68,48 @@ export interface DirectoryOptions {
 /** Answers about absent names are swept when this many statements have gathered. */
 const SWEEP_AT = 4096;
 
+/** Names of a large directory that are asked for with one: at first, and while that pays off. */
+const FEW_NEIGHBOURS = 64;
+const MANY_NEIGHBOURS = 1000;
+const MORE_NEIGHBOURS = 4;
+
+/** An answer about a name and its neighbours. */
+interface Near {
+  readonly name: string;
+  readonly told: Moment;
+  readonly count: number;
+  /** One of the neighbours was asked for. */
+  used: boolean;
+}
+
 export class Directory {
   readonly #source: DirectorySource;
   readonly #clock: Clock;
   readonly #ttlMs: number;
-  readonly #log: Log;
   readonly #known = new Map<string, Known>();
   /** Names that exist whatever the store says, and since which statement. */
   readonly #local = new Map<string, { readonly type: Found['type']; readonly seq: number }>();
-  readonly #finds = new SingleFlight<string, Found | undefined>();
+  readonly #finds = new SingleFlight<string, Known>();
   readonly #pages = new SingleFlight<Listing, void>();
-  readonly #denied = new Map<string, { readonly error: StoreError; readonly atMs: number }>();
+  readonly #nears = new SingleFlight<'near', void>();
+  /** The questions under way by their statement, oldest first. */
+  readonly #asking = new Set<number>();
+  readonly #denials: Denials;
   #listing: Listing | undefined;
   #seq = 0;
   /** Statements older than this are about another place or time. */
   #oldestSeq = 0;
   #sweepAt = SWEEP_AT;
   #lastFindMs = -Infinity;
-  /** More than one page: then a name is asked for alone. */
+  /** More than one page: then a name is asked for with its neighbours. */
   #large = false;
+  #near: Near | undefined;
 
   constructor(source: DirectorySource, { clock, listTtlMs, log }: DirectoryOptions) {
     this.#source = source;
     this.#clock = clock;
     this.#ttlMs = listTtlMs;
-    this.#log = log;
+    this.#denials = new Denials(log, (sinceMs) => this.#left(sinceMs));
   }
 
   /** Whether this mount holds names here that the store does not know. */
@@ -100,14 +126,11 @@ export class Directory {
       // A file that is only here has no version yet; its node knows the rest.
       return { found: found ?? unsavedFile, ttlMs: this.#ttlMs };
     }
-    if (known !== undefined && this.#left(known.atMs) > 0) {
-      return { found: known.found, ttlMs: this.#left(known.atMs) };
-    }
-    const all = this.#source.exhaustive ? this.#listing : undefined;
-    if (known === undefined && all?.done === true && this.#left(all.startedMs) > 0) {
-      return { found: undefined, ttlMs: this.#left(all.startedMs) };
-    }
-    return undefined;
+    const all = this.#source.exhaustive && this.#listing?.done === true ? this.#listing : undefined;
+    const told = known === undefined ? all?.told : known.told;
+    if (told === undefined || this.#left(told.atMs) <= 0) return undefined;
+    if (told === this.#near?.told) this.#near.used ||= this.#near.name !== name;
+    return { found: known?.found, ttlMs: this.#left(told.atMs) };
   }
 
   /** What `name` stands for, at once when that is known. */
@@ -141,7 +164,7 @@ export class Directory {
   /** This mount changed what `name` stands for in the store. */
   changed(name: string, found: Found | undefined): void {
     this.#seq += 1;
-    this.#set(name, found, this.#seq, this.#clock.monotonic());
+    this.#set(name, { found, seq: this.#seq, told: { atMs: this.#clock.monotonic() } });
     if (found === undefined) this.#local.delete(name);
     else this.#listing?.add(name);
   }
@@ -161,8 +184,8 @@ export class Directory {
   /** What `name` stands for is asked again; other names may have changed with it. */
   invalidate(name: string): void {
     this.#seq += 1;
-    this.#known.set(name, { found: undefined, seq: this.#seq, atMs: -Infinity });
-    this.#denied.clear();
+    this.#known.set(name, { found: undefined, seq: this.#seq, told: { atMs: -Infinity } });
+    this.#denials.clear();
     this.#listing = undefined;
   }
 
@@ -171,7 +194,7 @@ export class Directory {
     this.#seq += 1;
     this.#oldestSeq = this.#seq;
     this.#known.clear();
-    this.#denied.clear();
+    this.#denials.clear();
     this.#listing = undefined;
   }
 
@@ -186,19 +209,40 @@ export class Directory {
   }
 
   async #ask(name: string, signal: AbortSignal): Promise<Answer> {
-    const now = this.#clock.monotonic();
-    const again = now - this.#lastFindMs < this.#ttlMs;
-    this.#lastFindMs = now;
+    const again = this.#left(this.#lastFindMs) > 0;
+    this.#lastFindMs = this.#clock.monotonic();
     // A second question within the TTL: one page costs no more and usually answers them all.
-    const mayList = this.#source.exhaustive && !this.#large && !this.#isDenied('');
-    if (again && mayList) {
-      const answer = await this.#askAll(name, signal);
+    if (again && this.#source.exhaustive && !this.#denials.has('')) {
+      const answer = await (this.#large ? this.#askNear(name, signal) : this.#askAll(name, signal));
       if (answer !== undefined) return answer;
     }
-    const work = async (find: AbortSignal): Promise<Found | undefined> =>
-      await this.#find(name, find);
-    const found = await this.#finds.join(name, work, signal);
-    return this.peek(name) ?? { found, ttlMs: 0 };
+    const work = async (find: AbortSignal): Promise<Known> => await this.#find(name, find);
+    for (;;) {
+      const told = await this.#finds.join(name, work, signal);
+      this.#lastFindMs = this.#clock.monotonic();
+      const answer = this.peek(name) ?? this.#latest(name, told);
+      if (answer !== undefined) return answer;
+    }
+  }
+
+  /** The later of `told` and what is known, for once; undefined when it must be asked again. */
+  #latest(name: string, told: Known): Answer | undefined {
+    const known = this.#known.get(name);
+    const latest = known !== undefined && known.seq > told.seq ? known : told;
+    if (latest.told.atMs === -Infinity || latest.seq < this.#oldestSeq) return undefined;
+    return { found: latest.found, ttlMs: 0 };
+  }
+
+  /** Asks for `name` and those after it; undefined when that does not tell about `name`. */
+  async #askNear(name: string, signal: AbortSignal): Promise<Answer | undefined> {
+    const work = async (near: AbortSignal): Promise<void> => await this.#loadNear(name, near);
+    try {
+      // Many who ask at once are answered by one page, or each alone if that was about others.
+      await this.#nears.join('near', work, signal);
+    } catch (error) {
+      if (!this.#denials.has('')) throw error;
+    }
+    return this.peek(name);
   }
 
   /** Asks for a page of all names; undefined when that does not tell about `name`. */
@@ -208,42 +252,73 @@ export class Directory {
       if (!listing.done) await this.more(listing, signal);
     } catch (error) {
       // Whom the policy lets see one name only may still ask for that.
-      if (!this.#isDenied('')) throw error;
+      if (!this.#denials.has('')) throw error;
     }
     return this.peek(name);
   }
 
-  async #find(name: string, signal: AbortSignal): Promise<Found | undefined> {
-    this.#throwIfDenied(`/${name}`);
-    this.#seq += 1;
-    const seq = this.#seq;
-    const askedMs = this.#clock.monotonic();
+  async #find(name: string, signal: AbortSignal): Promise<Known> {
+    this.#denials.throwIfDenied(`/${name}`);
+    const told = { atMs: this.#clock.monotonic() };
+    const seq = this.#begin();
     try {
       const found = await this.#source.find(name, signal);
-      this.#set(name, found, seq, askedMs);
+      const known = { found, seq, told };
+      this.#set(name, known);
       if (found !== undefined) this.#listing?.add(name);
-      return found;
+      return known;
     } catch (error) {
-      this.#rememberDenial(`/${name}`, error);
+      this.#denials.keep(`/${name}`, error, this.#clock.monotonic());
       throw error;
+    } finally {
+      this.#asking.delete(seq);
+    }
+  }
+
+  async #loadNear(name: string, signal: AbortSignal): Promise<void> {
+    this.#denials.throwIfDenied('');
+    const { used = false, count: before = 0 } = this.#near ?? {};
+    const count = used ? before * MORE_NEIGHBOURS : before / MORE_NEIGHBOURS;
+    const told = { atMs: -Infinity };
+    const few = clamp(count, FEW_NEIGHBOURS, MANY_NEIGHBOURS);
+    const near = { name, told, count: few, used: false };
+    const seq = this.#begin();
+    try {
+      const answer = await this.#source.near(name, near.count, signal);
+      told.atMs = this.#clock.monotonic();
+      for (const { name: part, found } of answer?.names ?? []) {
+        this.#set(part, { found, seq, told });
+        this.#listing?.add(part);
+      }
+      if (answer !== undefined && answer.found === undefined) {
+        this.#set(name, { found: undefined, seq, told });
+      }
+    } catch (error) {
+      this.#denials.keep('', error, this.#clock.monotonic());
+      throw error;
+    } finally {
+      this.#asking.delete(seq);
+      this.#near = near;
     }
   }
 
   async #loadPage(listing: Listing, signal: AbortSignal): Promise<void> {
     if (listing.done) return;
-    this.#throwIfDenied('');
-    this.#seq += 1;
-    const seq = this.#seq;
+    this.#denials.throwIfDenied('');
+    const seq = this.#begin();
     try {
       const page = await this.#source.page(listing.next, signal);
+      listing.told.atMs = this.#clock.monotonic();
       for (const { name, found } of page.names) this.#list(listing, name, found, seq);
       listing.next = page.next;
       listing.done = page.next === undefined;
     } catch (error) {
-      this.#rememberDenial('', error);
+      this.#denials.keep('', error, this.#clock.monotonic());
       throw error;
+    } finally {
+      this.#asking.delete(seq);
     }
-    this.#large = listing.next !== undefined || listing.names.length > 1000;
+    this.#large = listing.next !== undefined || listing.names.length > MANY_NEIGHBOURS;
     if (listing.done && this.#source.exhaustive) this.#forgetUnlisted(listing);
   }
 
@@ -251,14 +326,23 @@ export class Directory {
     const known = this.#known.get(name);
     // A directory hides a file of the same name, also when another page told of it.
     const hidden = known?.found?.type === 'directory' && known.seq >= listing.seq;
-    if (!hidden || found.type === 'directory') this.#set(name, found, seq, listing.startedMs);
+    if (!hidden || found.type === 'directory') this.#set(name, { found, seq, told: listing.told });
     listing.add(name);
   }
 
-  #set(name: string, found: Found | undefined, seq: number, atMs: number): void {
+  /** The number of a statement that is asked for now. */
+  #begin(): number {
+    this.#seq += 1;
+    this.#asking.add(this.#seq);
+    return this.#seq;
+  }
+
+  /** Keeps `statement` unless a later one about `name` is known. */
+  #set(name: string, statement: Known): void {
+    const { found, seq } = statement;
     const known = this.#known.get(name);
     if (seq < this.#oldestSeq || (known !== undefined && known.seq > seq)) return;
-    this.#known.set(name, { found, seq, atMs });
+    this.#known.set(name, statement);
     const local = this.#local.get(name);
     // The store has it by now: a directory we kept in view need not be kept any more.
     if (local?.type === 'directory' && local.seq < seq && found?.type === 'directory') {
@@ -267,39 +351,28 @@ export class Directory {
     if (this.#known.size > this.#sweepAt) this.#sweep();
   }
 
-  /** What a complete listing does not hold is not there, unless it was stated later. */
+  /** A complete listing is a statement about every name: what it does not hold is not there. */
   #forgetUnlisted(listing: Listing): void {
+    this.#oldestSeq = Math.max(this.#oldestSeq, listing.seq);
     for (const [name, { seq }] of this.#known) {
       if (seq < listing.seq && !this.#local.has(name)) this.#known.delete(name);
     }
   }
 
   #sweep(): void {
-    for (const [name, { found, atMs }] of this.#known) {
-      if (found === undefined && this.#left(atMs) <= 0) this.#known.delete(name);
+    // What an answer still under way could contradict is kept, to be found later than that.
+    const [oldestAsked = Infinity] = this.#asking;
+    for (const [name, { found, seq, told }] of this.#known) {
+      const isNews = seq > oldestAsked || this.#left(told.atMs) > 0;
+      if (found === undefined && !isNews) this.#known.delete(name);
     }
     this.#sweepAt = this.#known.size * 2 + SWEEP_AT;
-  }
-
-  #isDenied(what: string): boolean {
-    const denial = this.#denied.get(what);
-    return denial !== undefined && this.#left(denial.atMs) > 0;
-  }
-
-  #throwIfDenied(what: string): void {
-    const denial = this.#denied.get(what);
-    if (denial !== undefined && this.#left(denial.atMs) > 0) throw denial.error;
-  }
-
-  /** One refusal by policy, or for want of the bucket, answers all who ask within the TTL. */
-  #rememberDenial(what: string, error: unknown): void {
-    if (!(error instanceof StoreError)) return;
-    if (error.kind !== 'access-denied' && error.kind !== 'not-found') return;
-    this.#log.warn('listing-refused', { kind: error.kind, error });
-    if (this.#denied.size > SWEEP_AT) this.#denied.clear();
-    this.#denied.set(what, { error, atMs: this.#clock.monotonic() });
   }
 }
 
 /** Stands for a file whose first bytes are not in the store yet. */
 const unsavedFile: Found = { type: 'file', version: { etag: '', bytes: 0, modifiedMs: 0 } };
+
+function clamp(number: number, least: number, most: number): number {
+  return Math.min(Math.max(number, least), most);
+}

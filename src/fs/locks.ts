@@ -21,39 +21,6 @@ export class Exclusive {
   }
 }
 
-/**
- * Lets many share or one be alone, in order of arrival. Work that shares must not ask again from
- * within: it would wait behind the one that waits for it.
- */
-export class SharedLock {
-  readonly #gate = new Exclusive();
-  readonly #sharing = new Set<Promise<unknown>>();
-
-  async share<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    let leave = (): void => undefined;
-    const mine = new Promise<void>((resolve) => {
-      leave = resolve;
-    });
-    await this.#gate.run(async () => {
-      this.#sharing.add(mine);
-      await Promise.resolve();
-    }, signal);
-    try {
-      return await work();
-    } finally {
-      this.#sharing.delete(mine);
-      leave();
-    }
-  }
-
-  async alone<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    return await this.#gate.run(async () => {
-      await raceAbort(Promise.all(this.#sharing), signal);
-      return await work();
-    }, signal);
-  }
-}
-
 /** Bounds what is under way in bytes, and in number by charging each at least `minimumBytes`. */
 export class ByteBudget {
   readonly #minimumBytes: number;

@@ -115,6 +115,14 @@ export function filePlaceOf(node: FileNode): Place {
   return { store, key: childKey(key, node.name) };
 }
 
+/** Whether `directory` is `node`, or somewhere below it. */
+export function isWithin(directory: DirectoryNode, node: Node): boolean {
+  for (let at: DirectoryNode | undefined = directory; at; at = at.parent) {
+    if (at === node) return true;
+  }
+  return false;
+}
+
 /** Whether the bucket has another version than the local content, which has nothing unsaved. */
 export function isOvertaken({ staged, version, removed }: FileNode): boolean {
   return !removed && staged?.dirty === false && staged.base?.etag !== version?.etag;

@@ -26,9 +26,8 @@ import type {
 import { DirectoryHandle, FileHandle, HandleTable } from './handle-table.ts';
 import type { HandleId, InodeNumber } from './ids.ts';
 import { InodeTable } from './inode-table.ts';
-import { SharedLock } from './locks.ts';
 import { type DirectoryNode, type FileNode, isOvertaken, type Node } from './nodes.ts';
-import type { ObjectFileSystemOptions } from './options.ts';
+import { type ObjectFileSystemOptions, storeOf } from './options.ts';
 import { Reader } from './reader.ts';
 import {
   alreadyThere,
@@ -42,6 +41,7 @@ import {
 import { Renamer } from './renamer.ts';
 import { StagingArea } from './staging-area.ts';
 import { type FoundNode, partFor, refuseInBucketList, refuseLongKey, Tree } from './tree.ts';
+import { TreeLock } from './tree-lock.ts';
 import { Uploader } from './uploader.ts';
 import { contentOf, type SaveFailure, Writer } from './writer.ts';
 
@@ -76,19 +76,23 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
   readonly #writer: Writer;
   readonly #tree: Tree;
   readonly #renamer: Renamer;
+  readonly #end = new AbortController();
+  /** Settles when what a mount that died left in the staging folder is looked after. */
+  readonly recovered: Promise<void>;
 
   constructor(options: ObjectFileSystemOptions) {
     const { clock, listTtlMs, log } = options;
-    const treeLock = new SharedLock();
+    const treeLock = new TreeLock();
+    const staging = new StagingArea(options.stagingDir, clock);
     this.#options = options;
     this.#nodes = new InodeTable(options);
     this.#attributes = new AttributeStore(options);
     this.#reader = new Reader(options.memoryBytes);
-    this.#uploader = new Uploader(log);
+    this.#uploader = new Uploader(staging, log);
     const [nodes, attributes] = [this.#nodes, this.#attributes];
     this.#tree = new Tree({ nodes, attributes, treeLock, clock, listTtlMs });
     this.#writer = new Writer({
-      staging: new StagingArea(options.stagingDir, clock),
+      staging,
       uploader: this.#uploader,
       reader: this.#reader,
       attributes,
@@ -98,6 +102,9 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     });
     const [tree, writer] = [this.#tree, this.#writer];
     this.#renamer = new Renamer({ tree, nodes, attributes, writer, treeLock, clock, log });
+    this.recovered = options.readOnly
+      ? Promise.resolve()
+      : writer.recover((bucket) => storeOf(options.root, bucket), this.#end.signal);
   }
 
   get state(): FileSystemState {
@@ -122,6 +129,8 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
 
   /** Ends all work. What is not saved by now is put aside in the staging folder's `kept/`. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#end.abort();
+    await this.recovered;
     await this.#writer.close();
     await this.#reader[Symbol.asyncDispose]();
   }
@@ -237,7 +246,7 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
       const opened = await this.#open(found.node, flags, context);
       return { ...opened, entry: this.#refer(found) };
     }
-    const staged = await this.#writer.startNew();
+    const staged = await this.#writer.startNew(part);
     staged.exclusive = flags.exclusive;
     const node = this.#nodes.addFile(directory, part);
     this.#writer.adopt(node, staged);
@@ -272,7 +281,10 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     const file = this.#handles.file(handle);
     if (file.access === 'read') throw badHandle;
     // The transport takes its memory back as soon as we wait.
-    await this.#writer.write(file, offset, new Uint8Array(bytes), context.signal);
+    const own = new Uint8Array(bytes);
+    if (context.fromPages === true) {
+      await this.#writer.writePages(file, offset, own, context.signal);
+    } else await this.#writer.write(file, offset, own, context.signal);
   }
 
   flush(handle: HandleId, context: RequestContext): MaybePromise<void> {

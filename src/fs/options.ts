@@ -32,3 +32,9 @@ export interface ObjectFileSystemOptions {
   readonly clock: Clock;
   readonly log: Log;
 }
+
+/** The store of `bucket`; undefined when the root does not show it. */
+export function storeOf(root: FileSystemRoot, bucket: string): ObjectStore | undefined {
+  if (root.kind === 'buckets') return root.stores.open(bucket);
+  return root.store.bucket === bucket ? root.store : undefined;
+}

@@ -1,20 +1,27 @@
 /**
  * rename(2) on a store that cannot rename: copies on the server, then deletes. A file's copy
  * appears whole before its old name goes; a directory's keys are all copied before the first is
- * deleted, and when a copy fails the others are taken back.
+ * deleted, and when a copy fails the others are taken back. Once the copies are there, only a
+ * store that refuses to delete anything turns a rename back.
  */
-import { LinkedAbort } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { childDirectory, childKey } from '../store/keys.ts';
-import type { ObjectStore, ObjectSummary, ObjectVersion } from '../store/object-store.ts';
+import type { ObjectVersion } from '../store/object-store.ts';
 import type { AttributeStore } from './attributes.ts';
 import { foundDirectory } from './directory-source.ts';
 import { FsError } from './errno.ts';
 import type { RenameFlags } from './filesystem.ts';
 import type { InodeTable } from './inode-table.ts';
-import type { SharedLock } from './locks.ts';
-import { type DirectoryNode, type FileNode, filePlaceOf, type Node, placeOf } from './nodes.ts';
+import {
+  type DirectoryNode,
+  type FileNode,
+  filePlaceOf,
+  isWithin,
+  type Node,
+  placeOf,
+} from './nodes.ts';
+import { type Copy, deleteSurely, isRefusal, PrefixMover } from './prefix-mover.ts';
 import {
   alreadyThere,
   isADirectory,
@@ -22,7 +29,8 @@ import {
   notADirectory,
   notPermitted,
 } from './refusals.ts';
-import { refuseInBucketList, refuseLongKey, refuseUnlessEmpty, type Tree } from './tree.ts';
+import { refuseIfHeld, refuseInBucketList, refuseLongKey, type Tree } from './tree.ts';
+import type { TreeLock } from './tree-lock.ts';
 import type { Writer } from './writer.ts';
 
 export interface RenamerParts {
@@ -30,7 +38,7 @@ export interface RenamerParts {
   readonly nodes: InodeTable;
   readonly attributes: AttributeStore;
   readonly writer: Writer;
-  readonly treeLock: SharedLock;
+  readonly treeLock: TreeLock;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -40,9 +48,6 @@ export interface NameAt {
   readonly parent: DirectoryNode;
   readonly name: string;
 }
-
-/** Copies and deletes of one directory under way at once. */
-const PARALLEL = 16;
 
 export class Renamer {
   readonly #parts: RenamerParts;
@@ -80,9 +85,12 @@ export class Renamer {
     const locked = async (): Promise<void> => {
       // The bucket's copy is what moves, so it must be the whole truth.
       await this.#parts.writer.saveLocked(source, signal);
+      if (target !== undefined) await this.#parts.writer.preserve(target, signal);
       const move = async (): Promise<void> =>
         await this.#moveFile(source, target, to, flags.noReplace, signal);
-      await this.#parts.treeLock.share(move, signal);
+      const { parent } = source;
+      if (parent === undefined) throw noSuchEntry;
+      await this.#parts.treeLock.run({ stay: [parent, to.parent] }, move, signal);
     };
     // Always in the same order, or two renames could wait for each other.
     const nodes = [source, ...(target === undefined ? [] : [target])];
@@ -114,13 +122,33 @@ export class Renamer {
       if (target !== undefined) this.#parts.tree.gone(target);
       this.#moved(source, to, before, copy);
       to.parent.directory.changed(to.name, { type: 'file', version: copy });
-      await store.delete(key, signal);
+      const back = async (): Promise<void> => {
+        // What was replaced cannot come back: then both names stay.
+        if (target !== undefined) return;
+        this.#moved(source, { parent, name }, copy, before);
+        await deleteSurely(store, newKey);
+      };
+      await this.#deleteOldName(async () => await deleteSurely(store, key), back);
       parent.directory.changed(name, undefined);
       this.#parts.tree.keepInView(parent);
       this.#changedNow(parent, to.parent);
     } catch (error) {
       parent.directory.invalidate(name);
       to.parent.directory.invalidate(to.name);
+      throw error;
+    }
+  }
+
+  /** A store that refuses to delete has deleted nothing: then the copies go. */
+  async #deleteOldName<T>(work: () => Promise<T>, back: () => Promise<void>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (isRefusal(error)) {
+        await back().catch((left: unknown) => {
+          this.#parts.log.error('copies-left', { copies: 1, error: left });
+        });
+      }
       throw error;
     }
   }
@@ -146,25 +174,20 @@ export class Renamer {
   ): Promise<void> {
     if (target?.type === 'file') throw notADirectory;
     if (source.top !== undefined) throw notPermitted;
+    const { parent } = source;
+    if (parent === undefined) throw noSuchEntry;
     const move = async (): Promise<void> => {
-      if (target !== undefined) await refuseUnlessEmpty(target, signal);
-      const { store, key } = placeOf(source);
-      const newKey = childDirectory(placeOf(to.parent).key, to.name);
-      const { parent } = source;
-      if (parent === undefined) throw noSuchEntry;
+      if (target !== undefined) refuseIfHeld(target);
       const { name } = source;
       try {
-        const copies = await this.#copyAll(store, key, newKey, signal);
-        if (target !== undefined) this.#parts.tree.gone(target);
-        this.#movedDirectory(source, to, copies);
-        await inParallel(
-          [...copies.keys()],
-          async (old, abort) => {
-            await store.delete(old, abort);
-          },
+        const left = await this.#moveDirectory(
+          source,
+          target,
+          { from: { parent, name }, to },
           signal,
         );
-        parent.directory.changed(name, undefined);
+        if (left === 0) parent.directory.changed(name, undefined);
+        else parent.directory.invalidate(name);
         this.#parts.tree.keepInView(parent);
         this.#changedNow(parent, to.parent);
       } catch (error) {
@@ -174,42 +197,30 @@ export class Renamer {
         throw error;
       }
     };
-    await this.#parts.treeLock.alone(move, signal);
+    const claim = {
+      stay: [parent, to.parent],
+      move: target === undefined ? [source] : [source, target],
+    };
+    await this.#parts.treeLock.run(claim, move, signal);
   }
 
-  /** Copies every key under `from`; by its old key, what each has become. */
-  async #copyAll(
-    store: ObjectStore,
-    from: string,
-    to: string,
+  /** Returns how many old keys could not be deleted. */
+  async #moveDirectory(
+    source: DirectoryNode,
+    target: DirectoryNode | undefined,
+    { from, to }: { readonly from: NameAt; readonly to: NameAt },
     signal: AbortSignal,
-  ): Promise<ReadonlyMap<string, Copy>> {
-    const copies = new Map<string, Copy>();
-    const objects = await allBelow(store, from, signal);
-    try {
-      await inParallel(
-        objects,
-        async (object, abort) => {
-          const key = to + object.key.slice(from.length);
-          const version = await store.copy(object, key, {}, abort);
-          copies.set(object.key, { key, before: object, version });
-        },
-        signal,
-      );
-    } catch (error) {
-      await this.#takeBack(store, [...copies.values()]);
-      throw error;
-    }
-    return copies;
-  }
-
-  async #takeBack(store: ObjectStore, copies: readonly Copy[]): Promise<void> {
-    const { signal } = new AbortController();
-    try {
-      await inParallel(copies, async ({ key }) => await store.delete(key, signal), signal);
-    } catch (error) {
-      this.#parts.log.warn('copies-left', { copies: copies.length, error });
-    }
+  ): Promise<number> {
+    const newKey = childDirectory(placeOf(to.parent).key, to.name);
+    const mover = new PrefixMover(placeOf(source), newKey, this.#parts.log);
+    const copies = await mover.copy(signal);
+    if (target !== undefined) this.#parts.tree.gone(target);
+    this.#movedDirectory(source, to, copies);
+    const back = async (): Promise<void> => {
+      this.#movedDirectory(source, from, reversed(copies));
+      await mover.takeBack();
+    };
+    return await this.#deleteOldName(async () => await mover.deleteOld([...copies.keys()]), back);
   }
 
   #movedDirectory(source: DirectoryNode, to: NameAt, copies: ReadonlyMap<string, Copy>): void {
@@ -232,11 +243,13 @@ export class Renamer {
   }
 }
 
-/** A key that became another. */
-interface Copy {
-  readonly key: string;
-  readonly before: ObjectVersion;
-  readonly version: ObjectVersion;
+/** What takes nodes back to where they were. */
+function reversed(copies: ReadonlyMap<string, Copy>): ReadonlyMap<string, Copy> {
+  const back = new Map<string, Copy>();
+  for (const [key, copy] of copies) {
+    back.set(copy.key, { key, before: copy.version, version: copy.before });
+  }
+  return back;
 }
 
 /** Handles and local content of the version `before` go on with `copy`, which has its bytes. */
@@ -261,54 +274,7 @@ function becomeVersion(node: FileNode, before: ObjectVersion, copy: ObjectVersio
   };
 }
 
-function isWithin(directory: DirectoryNode, node: Node): boolean {
-  for (let at: DirectoryNode | undefined = directory; at; at = at.parent) {
-    if (at === node) return true;
-  }
-  return false;
-}
-
 function* allNodes(node: Node): Generator<Node> {
   yield node;
   if (node.type === 'directory') for (const child of node.children.values()) yield* allNodes(child);
-}
-
-async function allBelow(
-  store: ObjectStore,
-  prefix: string,
-  signal: AbortSignal,
-): Promise<readonly ObjectSummary[]> {
-  const objects: ObjectSummary[] = [];
-  let continuation: string | undefined;
-  do {
-    const more = continuation === undefined ? {} : { continuation };
-    const page = await store.list({ prefix, ...more }, signal);
-    objects.push(...page.objects);
-    continuation = page.next;
-  } while (continuation !== undefined);
-  return objects;
-}
-
-/** Does `work` for each item, some at once; the first failure ends the rest. */
-async function inParallel<T>(
-  items: readonly T[],
-  work: (item: T, signal: AbortSignal) => Promise<void>,
-  signal: AbortSignal,
-): Promise<void> {
-  const waiting = items.values();
-  using abort = new LinkedAbort(signal);
-  const worker = async (): Promise<void> => {
-    for (const item of waiting) {
-      abort.signal.throwIfAborted();
-      await work(item, abort.signal);
-    }
-  };
-  const workers = Array.from({ length: Math.min(PARALLEL, items.length) }, worker);
-  try {
-    await Promise.all(workers);
-  } catch (error) {
-    abort.abort(error);
-    await Promise.allSettled(workers);
-    throw error;
-  }
 }

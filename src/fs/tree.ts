@@ -1,18 +1,18 @@
 /**
- * Names: what they lead to, and making and removing them. Changes share the tree's lock, so that
- * no directory above moves meanwhile; the kernel itself lets one change at a time into a
- * directory.
+ * Names: what they lead to, and making and removing them. Changes claim their directory in the
+ * tree's lock, so that none above moves meanwhile; the kernel itself lets one change at a time
+ * into a directory.
  */
 import type { Clock } from '../lib/clock.ts';
 import { StoreError } from '../store/errors.ts';
 import { childDirectory, childKey, fitsKey, partOfName } from '../store/keys.ts';
+import type { ObjectStore } from '../store/object-store.ts';
 import type { AttributeStore } from './attributes.ts';
 import type { Answer } from './directory.ts';
 import { type Found, foundDirectory } from './directory-source.ts';
 import { FsError } from './errno.ts';
 import type { MaybePromise } from './filesystem.ts';
 import type { InodeTable } from './inode-table.ts';
-import type { SharedLock } from './locks.ts';
 import {
   type DirectoryNode,
   type FileNode,
@@ -29,6 +29,7 @@ import {
   notEmpty,
   notPermitted,
 } from './refusals.ts';
+import type { TreeLock } from './tree-lock.ts';
 
 /** A node found by name, and for how long the kernel may believe it. */
 export interface FoundNode {
@@ -39,7 +40,7 @@ export interface FoundNode {
 export interface TreeParts {
   readonly nodes: InodeTable;
   readonly attributes: AttributeStore;
-  readonly treeLock: SharedLock;
+  readonly treeLock: TreeLock;
   readonly clock: Clock;
   readonly listTtlMs: number;
 }
@@ -96,7 +97,8 @@ export class Tree {
       if (!fitsKey(marker)) throw keyTooLong;
       await store.put(marker, new Uint8Array(0), MARKER, signal);
     };
-    await this.#tried(parent, name, async () => await treeLock.share(put, signal));
+    const claim = { stay: [parent] };
+    await this.#tried(parent, name, async () => await treeLock.run(claim, put, signal));
     parent.directory.changed(name, foundDirectory);
     const node = nodes.bind(parent, name, foundDirectory) as DirectoryNode;
     node.directory.isNew();
@@ -127,7 +129,7 @@ export class Tree {
       this.gone(node);
     };
     await this.#tried(parent, name, async () => {
-      await this.#parts.treeLock.share(remove, signal);
+      await this.#parts.treeLock.run({ stay: [parent] }, remove, signal);
     });
   }
 
@@ -160,13 +162,14 @@ export class Tree {
   async #unlinkLocked(node: FileNode, signal: AbortSignal): Promise<void> {
     const { parent, name } = node;
     if (parent === undefined) throw noSuchEntry;
-    // A failed upload may have arrived all the same.
-    const stored = node.version !== undefined || node.staged?.failed === true;
+    // An upload whose answer was lost may have arrived all the same.
+    const stored = node.version !== undefined || node.staged?.inDoubt === true;
+    const remove = async (): Promise<void> => {
+      const { store, key } = filePlaceOf(node);
+      if (stored) await store.delete(key, signal);
+    };
     await this.#tried(parent, name, async () => {
-      await this.#parts.treeLock.share(async () => {
-        const { store, key } = filePlaceOf(node);
-        if (stored) await store.delete(key, signal);
-      }, signal);
+      await this.#parts.treeLock.run({ stay: [parent] }, remove, signal);
     });
     this.gone(node, stored);
   }
@@ -229,16 +232,37 @@ export function refuseInBucketList(parent: DirectoryNode): void {
 
 /** @throws FsError ENOTEMPTY when anything but its marker is below `node`, shown or not. */
 export async function refuseUnlessEmpty(node: DirectoryNode, signal: AbortSignal): Promise<void> {
+  refuseIfHeld(node);
+  const { store, key } = placeOf(node);
+  await refuseUnlessMarkerOnly(store, key, signal);
+}
+
+/** @throws FsError ENOTEMPTY when this mount has something in `node`, EPERM for a bucket. */
+export function refuseIfHeld(node: DirectoryNode): void {
   if (node.top !== undefined) throw notPermitted;
   if (node.directory.hasLocal) throw notEmpty;
-  const { store, key } = placeOf(node);
+}
+
+/**
+ * Whether the store has the marker `key`.
+ *
+ * @throws FsError ENOTEMPTY when it has anything below.
+ */
+export async function refuseUnlessMarkerOnly(
+  store: ObjectStore,
+  key: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  let hasMarker = false;
   let continuation: string | undefined;
   do {
     const more = continuation === undefined ? {} : { continuation };
     const page = await store.list({ prefix: key, maxKeys: 2, ...more }, signal);
     if (page.objects.some((object) => object.key !== key)) throw notEmpty;
+    hasMarker ||= page.objects.length > 0;
     continuation = page.next;
   } while (continuation !== undefined);
+  return hasMarker;
 }
 
 function holdsUnsaved(directory: DirectoryNode): boolean {

@@ -4,24 +4,28 @@
  * changed the object since. Bytes that cannot be saved are never thrown away: they are moved to
  * the staging folder's `kept/`.
  *
- * All changes of one node hold its `changing` lock. An upload also shares the tree's lock, so
- * that no directory above it moves meanwhile.
+ * All changes of one node hold its `changing` lock. The moment in which an object appears also
+ * claims its directory in the tree's lock, so that none above moves meanwhile.
+ *
+ * A save without an answer leaves its file in doubt. The next one asks for the same version to be
+ * replaced: when that is refused, and what is there is what was sent before, it goes on from that.
  */
 import { isAbort } from '../lib/abort.ts';
+import { MiB } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { WireError } from '../lib/wire-error.ts';
 import { StoreError } from '../store/errors.ts';
-import type { ObjectVersion, Precondition } from '../store/object-store.ts';
+import type { ObjectStore, ObjectVersion, Precondition } from '../store/object-store.ts';
 import type { AttributeStore } from './attributes.ts';
 import { FsError } from './errno.ts';
 import type { FileHandle } from './handle-table.ts';
-import type { SharedLock } from './locks.ts';
 import { type FileNode, filePlaceOf, isOvertaken } from './nodes.ts';
 import type { Reader } from './reader.ts';
 import { staleFile } from './refusals.ts';
 import type { StagedFile } from './staged-file.ts';
 import type { StagingArea } from './staging-area.ts';
+import type { TreeLock } from './tree-lock.ts';
 import type { Uploader } from './uploader.ts';
 
 export interface WriterParts {
@@ -29,7 +33,7 @@ export interface WriterParts {
   readonly uploader: Uploader;
   readonly reader: Reader;
   readonly attributes: AttributeStore;
-  readonly treeLock: SharedLock;
+  readonly treeLock: TreeLock;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -46,6 +50,8 @@ export interface SaveFailure {
 
 /** Failures remembered. */
 const MOST_FAILURES = 10;
+/** Longest file that is fetched for its readers when another is renamed over it. */
+const PRESERVED_BYTES = 16 * MiB;
 /** Files saved at once by `sync`; their bytes are bounded by the uploader. */
 const PARALLEL_SAVES = 16;
 
@@ -69,8 +75,8 @@ export class Writer {
   }
 
   /** Content of a file that is not in the bucket yet: dirty, so that an empty one is made too. */
-  async startNew(): Promise<StagedFile> {
-    const staged = await this.#parts.staging.create(undefined);
+  async startNew(name: string): Promise<StagedFile> {
+    const staged = await this.#parts.staging.create(name, undefined);
     staged.touch(this.#parts.clock.now());
     return staged;
   }
@@ -102,6 +108,23 @@ export class Writer {
       this.#touch(node, staged);
       await staged.write(handle.append ? staged.bytes : offset, bytes);
       this.#parts.attributes.dropPrivileges(node);
+    }, signal);
+  }
+
+  /** Pages of a shared mapping: they stay where they are, and the file as long as it is. */
+  async writePages(
+    handle: FileHandle,
+    offset: number,
+    bytes: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { node } = handle;
+    await node.changing.run(async () => {
+      const staged = contentOf(handle) ?? (await this.#stagePinned(handle, Infinity, signal));
+      const inside = bytes.subarray(0, Math.max(staged.bytes - offset, 0));
+      if (inside.length === 0) return;
+      this.#touch(node, staged);
+      await staged.write(offset, inside);
     }, signal);
   }
 
@@ -142,23 +165,46 @@ export class Writer {
     await node.changing.run(async () => await this.saveLocked(node, signal), signal);
   }
 
-  /** The same for who holds the node's lock, but not the tree's. */
+  /** The same for who holds the node's lock, but no claim in the tree's. */
   async saveLocked(node: FileNode, signal: AbortSignal): Promise<void> {
     const { staged } = node;
     if (staged?.dirty !== true || node.unlinked) return;
-    const upload = async (): Promise<ObjectVersion> =>
-      await this.#parts.uploader.upload(
-        filePlaceOf(node),
-        staged,
-        preconditionOf(staged.base),
-        signal,
-      );
     try {
-      const version = await this.#parts.treeLock.share(upload, signal);
-      this.#saved(node, staged, version);
+      this.#saved(node, staged, await this.#send(node, staged, signal));
     } catch (error) {
       throw await this.#notSaved(node, staged, error);
     }
+    // Without the mark a crash would only keep what the bucket has too.
+    await staged.mark().catch((error: unknown) => this.#parts.log.warn('not-marked', { error }));
+  }
+
+  /** Sends what `staged` holds; finds what an earlier try may have stored already. */
+  async #send(node: FileNode, staged: StagedFile, signal: AbortSignal): Promise<ObjectVersion> {
+    try {
+      return await this.#upload(node, staged, signal);
+    } catch (error) {
+      if (!isConflict(error) || !staged.inDoubt) throw error;
+      const { store, key } = filePlaceOf(node);
+      const present = await store.head(key, signal);
+      const known = staged.recognize(present);
+      if (known === undefined) throw error;
+      if (known === 'all') return present;
+      staged.base = present;
+      return await this.#upload(node, staged, signal);
+    }
+  }
+
+  async #upload(node: FileNode, staged: StagedFile, signal: AbortSignal): Promise<ObjectVersion> {
+    const { parent } = node;
+    if (parent === undefined) throw staleFile;
+    const { uploader, treeLock } = this.#parts;
+    const target = {
+      place: () => filePlaceOf(node),
+      precondition: () => preconditionOf(staged.base),
+      hold: async <T>(work: () => Promise<T>): Promise<T> =>
+        await treeLock.run({ stay: [parent] }, work, signal),
+    };
+    return await uploader.upload(target, staged, signal);
   }
 
   /** The last handle is gone: saves what came after the last flush, then frees the disk. */
@@ -173,6 +219,24 @@ export class Writer {
       }
       if (node.handles.size === 0) await this.#letGo(node);
     }, never);
+  }
+
+  /**
+   * Brings a short file to the local disk for those who have it open, before its object goes. Who
+   * has a longer one open keeps what is in memory. Call with the node's lock.
+   */
+  async preserve(node: FileNode, signal: AbortSignal): Promise<void> {
+    const { version, staged, handles } = node;
+    if (staged !== undefined || version === undefined || version.bytes > PRESERVED_BYTES) return;
+    const isRead = [...handles].some(({ pinned }) => pinned?.version.etag === version.etag);
+    if (!isRead) return;
+    try {
+      await this.#stage(node, version, Infinity, signal);
+      // Its last reader may have left meanwhile, when there was nothing to free.
+      if (handles.size === 0) await this.#letGo(node);
+    } catch (error) {
+      this.#parts.log.warn('not-preserved', { name: node.name, error });
+    }
   }
 
   /** Forgets clean local content that the bucket has overtaken. */
@@ -203,11 +267,33 @@ export class Writer {
     if (failed > 0) throw notAllSaved(failed);
   }
 
+  /**
+   * Looks after what mounts that died left in the staging folder: their unsaved bytes are shown as
+   * failures, their uploads given up. Never fails: what goes wrong is tried by the next mount.
+   */
+  async recover(
+    storeOf: (bucket: string) => ObjectStore | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { staging, uploader, log } = this.#parts;
+    try {
+      const { kept, uploads } = await staging.takeOver();
+      for (const { name, path } of kept) this.#remember(name, diedUnsaved, path);
+      for (const { upload, forget } of uploads) {
+        const store = storeOf(upload.bucket);
+        if (store !== undefined) await uploader.abandon(store, upload, forget, signal);
+      }
+    } catch (error) {
+      log.warn('not-recovered', { error });
+    }
+  }
+
   /** Puts everything unsaved aside, and frees the rest. */
   async close(): Promise<void> {
     for (const node of [...this.#staged]) {
       await node.changing.run(async () => await this.#letGo(node), never);
     }
+    await this.#parts.staging.close();
   }
 
   async #stagePinned(handle: FileHandle, bytes: number, signal: AbortSignal): Promise<StagedFile> {
@@ -224,7 +310,7 @@ export class Writer {
     signal: AbortSignal,
   ): Promise<StagedFile> {
     const { staging, reader, clock } = this.#parts;
-    const staged = await staging.create(version);
+    const staged = await staging.create(node.name, version);
     const kept = Math.min(bytes, version?.bytes ?? 0);
     if (version !== undefined && kept > 0) {
       const take = async (offset: number, chunk: Uint8Array): Promise<void> =>
@@ -266,7 +352,7 @@ export class Writer {
     if (isAbort(error)) return error;
     staged.saveFailed();
     if (!isConflict(error)) {
-      this.#remember(node, error, undefined);
+      this.#remember(node.name, error, undefined);
       return error;
     }
     await this.#putAside(node, staged, error);
@@ -287,7 +373,7 @@ export class Writer {
 
   async #putAside(node: FileNode, staged: StagedFile, error: unknown): Promise<void> {
     const keptAt = await this.#parts.staging.keep(staged, node.name);
-    this.#remember(node, error, keptAt);
+    this.#remember(node.name, error, keptAt);
     this.#forget(node);
   }
 
@@ -308,11 +394,11 @@ export class Writer {
     node.parent?.directory.invalidate(node.name);
   }
 
-  #remember(node: FileNode, error: unknown, keptAt: string | undefined): void {
+  #remember(name: string, error: unknown, keptAt: string | undefined): void {
     const { clock, log } = this.#parts;
-    log.error('not-saved', { name: node.name, error, ...(keptAt === undefined ? {} : { keptAt }) });
+    log.error('not-saved', { name, error, ...(keptAt === undefined ? {} : { keptAt }) });
     const message = error instanceof Error ? error.message : String(error);
-    const failure = { name: node.name, message, atMs: clock.now() };
+    const failure = { name, message, atMs: clock.now() };
     this.#failures.push(keptAt === undefined ? failure : { ...failure, keptAt });
     if (this.#failures.length > MOST_FAILURES) this.#failures.shift();
   }
@@ -347,6 +433,12 @@ function isConflict(error: unknown): boolean {
   if (!(error instanceof StoreError)) return false;
   return ['exists', 'precondition-failed', 'not-found'].includes(error.kind);
 }
+
+const diedUnsaved = new WireError('not-saved', {
+  tried: 'save a file',
+  answered: 'the mount ended before it could',
+  next: 'look at the bytes that were kept',
+});
 
 function notAllSaved(failed: number): WireError {
   return new WireError('not-saved', {

@@ -1,5 +1,5 @@
 /** Drives an `ObjectFileSystem` by path, keeping lookup counts as the kernel does. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { FsError, toErrno } from '../../../src/fs/errno.ts';
@@ -16,6 +16,7 @@ import { type HandleId, type InodeNumber, ROOT_INODE } from '../../../src/fs/ids
 import { ObjectFileSystem } from '../../../src/fs/object-filesystem.ts';
 import type { ObjectFileSystemOptions } from '../../../src/fs/options.ts';
 import { silentLog } from '../../../src/lib/log.ts';
+import { type FaultScript, FaultyObjectStore } from '../../../src/store/faulty-object-store.ts';
 import { FakeClock } from '../../fixtures/fake-clock.ts';
 import { MemoryObjectStore } from '../../fixtures/memory-object-store.ts';
 
@@ -217,4 +218,40 @@ export async function errnoOf(work: () => unknown): Promise<string> {
   } catch (error) {
     return toErrno(error);
   }
+}
+
+/** What was put aside. */
+export async function kept(tree: FileTree): Promise<string[]> {
+  const folder = path.join(tree.stagingDir, 'kept');
+  const names = await readdir(folder).catch(() => []);
+  return await Promise.all(
+    names.map(async (name) => await readFile(path.join(folder, name), 'utf8')),
+  );
+}
+
+export interface FailingTree extends AsyncDisposable {
+  readonly tree: FileTree;
+  /** The store behind the failing one. */
+  readonly store: MemoryObjectStore;
+  readonly clock: FakeClock;
+}
+
+/** A file system over a store that fails as told. */
+export async function failingTree(script: FaultScript): Promise<FailingTree> {
+  const clock = new FakeClock();
+  const store = new MemoryObjectStore({ clock, contentEtags: true });
+  const faulty = new FaultyObjectStore(store, script, clock);
+  const tree = await FileTree.make({ root: { kind: 'bucket', store: faulty, prefix: '' }, clock });
+  return {
+    tree,
+    store,
+    clock,
+    [Symbol.asyncDispose]: async () => await tree[Symbol.asyncDispose](),
+  };
+}
+
+/** An object as text. */
+export function text(store: MemoryObjectStore, key: string): string | undefined {
+  const bytes = store.bytesOf(key);
+  return bytes === undefined ? undefined : Buffer.from(bytes).toString();
 }

@@ -1,39 +1,9 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { partExtents } from '../../../src/fs/uploader.ts';
 import { GiB, MiB } from '../../../src/lib/bytes.ts';
-import { type FaultScript, FaultyObjectStore } from '../../../src/store/faulty-object-store.ts';
-import { FakeClock } from '../../fixtures/fake-clock.ts';
-import { MemoryObjectStore } from '../../fixtures/memory-object-store.ts';
-import { errnoOf, FileTree } from './file-tree.ts';
-
-async function kept(tree: FileTree): Promise<string[]> {
-  const folder = path.join(tree.stagingDir, 'kept');
-  const names = await readdir(folder).catch(() => []);
-  return await Promise.all(
-    names.map(async (name) => await readFile(path.join(folder, name), 'utf8')),
-  );
-}
-
-interface FailingTree extends AsyncDisposable {
-  readonly tree: FileTree;
-  /** The store behind the failing one. */
-  readonly store: MemoryObjectStore;
-}
-
-async function failingTree(script: FaultScript): Promise<FailingTree> {
-  const clock = new FakeClock();
-  const store = new MemoryObjectStore({ clock });
-  const faulty = new FaultyObjectStore(store, script, clock);
-  const tree = await FileTree.make({ root: { kind: 'bucket', store: faulty, prefix: '' }, clock });
-  return { tree, store, [Symbol.asyncDispose]: async () => await tree[Symbol.asyncDispose]() };
-}
-
-function text(store: MemoryObjectStore, key: string): string | undefined {
-  const bytes = store.bytesOf(key);
-  return bytes === undefined ? undefined : Buffer.from(bytes).toString();
-}
+import { errnoOf, FileTree, failingTree, kept, text } from './file-tree.ts';
 
 describe('writing', () => {
   it('has the object in the bucket when close returns', async () => {
@@ -96,6 +66,21 @@ describe('writing', () => {
     await tree.writeHandle(handle, 0, 'two\n');
     await tree.close(handle);
     expect(text(tree.store, 'log')).toBe('one\ntwo\n');
+  });
+
+  it('writes pages of a shared mapping where they belong, also if the descriptor appends', async () => {
+    await using tree = await FileTree.make();
+    tree.store.set('f', 'AAAA');
+    const handle = await tree.open('f', { access: 'read-write', append: true });
+    const pages = { ...tree.context, fromPages: true };
+    const write = async (offset: number, text: string): Promise<void> =>
+      await tree.fs.write(handle, offset, Buffer.from(text), pages);
+    await write(1, 'BB');
+    await write(3, 'CDEF');
+    await write(4096, 'beyond the end');
+    await tree.close(handle);
+    expect(text(tree.store, 'f')).toBe('ABBC');
+    expect(tree.store.calls.put).toBe(1);
   });
 
   it('cuts and grows closed files at once, and fetches only what stays', async () => {
@@ -279,11 +264,15 @@ describe('writing', () => {
     await using tree = await FileTree.make();
     const handle = await tree.create('f');
     await tree.writeHandle(handle, 0, 'x');
-    const [name = ''] = await readdir(tree.stagingDir);
+    const [own = ''] = await readdir(tree.stagingDir);
+    const folder = path.join(tree.stagingDir, own);
+    const [name = ''] = await readdir(folder);
     const mode = async (file: string): Promise<number> => (await stat(file)).mode & 0o777;
-    expect(await mode(path.join(tree.stagingDir, name))).toBe(0o600);
-    expect(await mode(tree.stagingDir)).toBe(0o700);
+    expect(await mode(path.join(folder, name))).toBe(0o600);
+    expect([await mode(folder), await mode(tree.stagingDir)]).toEqual([0o700, 0o700]);
     await tree.close(handle);
+    expect(await readdir(folder)).toEqual([]);
+    await tree.fs[Symbol.asyncDispose]();
     expect(await readdir(tree.stagingDir)).toEqual([]);
   });
 

@@ -107,6 +107,16 @@ describe('Session', () => {
     expect([channel.waiting, memory.openHandles]).toEqual([0, 0]);
   });
 
+  it('tells pages of a shared mapping from what a program writes', () => {
+    const told: unknown[] = [];
+    start({ write: (_handle, _offset, _bytes, { fromPages }) => void told.push(fromPages) });
+    const writePage = (flags: number): Uint8Array =>
+      body([1, 0, 0, 0, 1, flags, 0, 0, 0, 0], Buffer.from('x'));
+    // FUSE_WRITE_CACHE, none, and FUSE_WRITE_LOCKOWNER with FUSE_WRITE_KILL_SUIDGID.
+    for (const flags of [1, 0, 6]) channel.request(opcodes.WRITE, { body: writePage(flags) });
+    expect(told).toEqual([true, false, false]);
+  });
+
   it('answers ENOSYS to what it does not know: locks, BMAP, mappings, later additions', () => {
     for (const opcode of [0, 7, 19, 31, 32, 33, 37, 48, 49, 54, 4096, 9999]) {
       expect(errnoOf(channel.request(opcode, { body: new Uint8Array(64) }))).toBe(ENOSYS);

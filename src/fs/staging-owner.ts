@@ -1,0 +1,67 @@
+/**
+ * Whose staged files are whose: each life of a process has folders of its own, whose names say
+ * who it is, so that one can tell whether it still lives.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { hostname } from 'node:os';
+
+const PREFIX = 'life-';
+const NAME =
+  /^life-(?<pid>\d+)-(?<started>\w+)-(?<host>[\da-f]{8})-(?<boot>[\da-f]{8})-(?<space>[\da-f]{8})-/;
+
+/** A name for a new folder of this process. */
+export function newOwnerName(): string {
+  const { host, boot, space } = ownPlace();
+  const started = startOf(process.pid);
+  const random = randomBytes(6).toString('hex');
+  return `${PREFIX}${process.pid}-${started}-${host}-${boot}-${space}-${random}`;
+}
+
+/**
+ * Whether the process behind a folder has surely ended. One of another host, or of another pid
+ * namespace (a container) since the last boot, cannot be seen from here: it counts as alive.
+ */
+export function isDeadOwner(folderName: string): boolean {
+  const owner = NAME.exec(folderName)?.groups;
+  const place = ownPlace();
+  if (owner?.['host'] !== place.host) return false;
+  if (owner['boot'] !== place.boot) return true;
+  if (owner['space'] !== place.space) return false;
+  return startOf(Number(owner['pid'])) !== owner['started'];
+}
+
+function ownPlace(): { readonly host: string; readonly boot: string; readonly space: string } {
+  const boot = attempt(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8'));
+  const space = attempt(() => readlinkSync('/proc/self/ns/pid'));
+  return { host: digest(hostname()), boot: digest(boot), space: digest(space) };
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 8);
+}
+
+/**
+ * Tells a reused pid apart: field 22 of /proc/PID/stat (`proc(5)`), `alive` without /proc. A
+ * process that has ended keeps its place there until its parent asks: field 3 says so.
+ */
+function startOf(pid: number): string {
+  const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  // The name in field 2 may hold spaces and brackets; count from its end.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const [state = '', started] = [fields[0], fields[19]];
+  if (stat !== '' && started !== undefined) return 'ZX'.includes(state) ? 'gone' : started;
+  const alive = attempt(() => {
+    process.kill(pid, 0);
+    return 'alive';
+  });
+  return alive === '' ? 'gone' : alive;
+}
+
+function attempt(read: () => string): string {
+  try {
+    return read();
+  } catch {
+    return '';
+  }
+}
