@@ -22,6 +22,7 @@ import { hostname } from 'node:os';
 
 import { LinkedAbort } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
+import { attempt, startOfProcess } from '../lib/process-start.ts';
 import { WireError } from '../lib/wire-error.ts';
 
 interface Holder {
@@ -95,7 +96,7 @@ function isGone(file: string, watch: Watch, place: string, nowMs: number): boole
   }
   if (seen === '') return false;
   const holder = readHolder(file);
-  if (holder?.place === place) return startOf(holder.pid) !== holder.started;
+  if (holder?.place === place) return startOfProcess(holder.pid) !== holder.started;
   return nowMs - watch.sinceMs > STILL_MS;
 }
 
@@ -176,27 +177,7 @@ function ownIdentity(): Omit<Holder, 'nonce'> {
   const boot = attempt(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
   const namespace = attempt(() => readlinkSync('/proc/self/ns/pid'));
   const place = `${hostname()} ${boot} ${namespace}`;
-  return { pid: process.pid, started: startOf(process.pid), place };
-}
-
-/** Empty when no such process runs; where there is no /proc, `alive` for any that does. */
-function startOf(pid: number): string {
-  const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  // The name in field 2 may hold spaces and brackets; count from its end.
-  const field = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-  if (stat !== '' && field !== undefined) return field;
-  return attempt(() => {
-    process.kill(pid, 0);
-    return 'alive';
-  });
-}
-
-function attempt(read: () => string): string {
-  try {
-    return read();
-  } catch {
-    return '';
-  }
+  return { pid: process.pid, started: startOfProcess(process.pid), place };
 }
 
 function remove(file: string): void {

@@ -5,6 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { attempt, startOfProcess } from '../lib/process-start.ts';
 
 const PREFIX = 'life-';
 const NAME =
@@ -13,7 +14,7 @@ const NAME =
 /** A name for a new folder of this process. */
 export function newOwnerName(): string {
   const { host, boot, space } = ownPlace();
-  const started = startOf(process.pid);
+  const started = startOfProcess(process.pid);
   const random = randomBytes(6).toString('hex');
   return `${PREFIX}${process.pid}-${started}-${host}-${boot}-${space}-${random}`;
 }
@@ -28,7 +29,7 @@ export function isDeadOwner(folderName: string): boolean {
   if (owner?.['host'] !== place.host) return false;
   if (owner['boot'] !== place.boot) return true;
   if (owner['space'] !== place.space) return false;
-  return startOf(Number(owner['pid'])) !== owner['started'];
+  return startOfProcess(Number(owner['pid'])) !== owner['started'];
 }
 
 function ownPlace(): { readonly host: string; readonly boot: string; readonly space: string } {
@@ -39,29 +40,4 @@ function ownPlace(): { readonly host: string; readonly boot: string; readonly sp
 
 function digest(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 8);
-}
-
-/**
- * Tells a reused pid apart: field 22 of /proc/PID/stat (`proc(5)`), `alive` without /proc. A
- * process that has ended keeps its place there until its parent asks: field 3 says so.
- */
-function startOf(pid: number): string {
-  const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  // The name in field 2 may hold spaces and brackets; count from its end.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const [state = '', started] = [fields[0], fields[19]];
-  if (stat !== '' && started !== undefined) return 'ZX'.includes(state) ? 'gone' : started;
-  const alive = attempt(() => {
-    process.kill(pid, 0);
-    return 'alive';
-  });
-  return alive === '' ? 'gone' : alive;
-}
-
-function attempt(read: () => string): string {
-  try {
-    return read();
-  } catch {
-    return '';
-  }
 }

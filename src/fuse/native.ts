@@ -97,7 +97,7 @@ export function loadNative(): NativeAddon {
     {
       tried: `load the FUSE addon for ${target}`,
       answered: cause instanceof Error ? cause.message : 'there is none',
-      next: 'build it with `npm run build` (needs a C++ compiler)',
+      next: 'in a checkout run `npm run build` (it needs a C++ compiler); a package that was installed holds it for the systems it was released for',
     },
     { cause },
   );
