@@ -16,18 +16,26 @@ describe('startOfProcess', () => {
   });
 
   it('is nothing for a process that has ended and waits to be asked for', async () => {
-    // The shell is replaced by a program that never asks for its child.
-    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 30'], { stdio: 'pipe' });
+    // The shell is replaced by a program that never asks for its child, and only then the child
+    // is ended: a shell may ask at any time.
+    const parent = spawn('sh', ['-c', 'sleep 30 & echo $!; exec sleep 30'], { stdio: 'pipe' });
     try {
       const [line] = (await once(parent.stdout, 'data')) as [Buffer];
       const child = Number(line.toString());
-      const signal = AbortSignal.timeout(10_000);
-      while (!(await readFile(`/proc/${child}/stat`, 'utf8')).includes(') Z ')) {
-        await systemClock.sleep(5, signal);
-      }
+      await untilFileHolds(`/proc/${parent.pid}/comm`, 'sleep');
+      process.kill(child, 'SIGKILL');
+      await untilFileHolds(`/proc/${child}/stat`, ') Z ');
       expect(startOfProcess(child)).toBe('');
     } finally {
       parent.kill('SIGKILL');
     }
   });
 });
+
+/** Resolves once the file at `path` holds `text`; rejects after 10 s. */
+async function untilFileHolds(path: string, text: string): Promise<void> {
+  const signal = AbortSignal.timeout(10_000);
+  while (!(await readFile(path, 'utf8')).includes(text)) {
+    await systemClock.sleep(5, signal);
+  }
+}
