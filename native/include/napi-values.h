@@ -26,6 +26,8 @@ class Arguments {
   }
 
   napi_value self() const { return self_; }
+  /** What the function was created with. */
+  void* data() const { return data_; }
   napi_value value(size_t at) const { return values_[at]; }
   bool ok() const { return ok_; }
 

@@ -38,6 +38,7 @@ class Channel {
   ~Channel();
 
   static napi_value Construct(napi_env env, napi_callback_info info);
+  static void DefineReply(napi_env env, napi_value self, Channel* channel);
   static napi_value Reply(napi_env env, napi_callback_info info);
   static napi_value Notify(napi_env env, napi_callback_info info);
   static napi_value Close(napi_env env, napi_callback_info info);

@@ -7,11 +7,11 @@ import type { BackingFiles, Capabilities, Channel, ReceiveBatch } from '../trans
 import { errnoNumbers } from './errno.ts';
 
 /** Requests of one call into JavaScript; `kBatchRequests` of native/linux/channel.cc. */
-const BATCH_REQUESTS = 64;
+const BATCH_REQUESTS = 16;
 const MAX_WRITE_BYTES = MiB;
 /** Room for one request: read(2) gives EINVAL to less than the largest WRITE with its header. */
 const REQUEST_BYTES = MAX_WRITE_BYTES + 4096;
-/** Four large writes fit in a batch, or 64 small requests. */
+/** Four large writes fit in a batch, or 16 small requests. */
 const ARENA_BYTES = 4 * REQUEST_BYTES;
 /** A header with the longest fixed body; listings and contents are sent as payload. */
 const HEAD_BYTES = 4096;
