@@ -120,14 +120,18 @@ void Channel::OnReadable(uv_poll_s* handle, int, int) {
 }
 
 void Channel::Serve() {
-  for (int batch = 0; batch < kBatchesPerWake && device_ != nullptr; batch++) {
+  for (int batch = 0; batch < kBatchesPerWake && device_ != nullptr;) {
     uint32_t count = 0;
     int error = 0;
     const Round round = ReadBatch(NextLimit(), &count, &error);
-    if (count > 0) many_ = count > 1;
-    if (count > 0) Call(references_[kOnBatch], count);
+    if (count > 0) {
+      batch++;
+      many_ = count > 1;
+      linger_.Arrived();
+      Call(references_[kOnBatch], count);
+    }
     // Who was answered may have asked again: a read that finds nothing is cheaper than a turn.
-    if (round == Round::kDrained && count == 0) return;
+    if (round == Round::kDrained && count == 0 && !linger_.GoOn()) return;
     if (round == Round::kEnded) {
       // A callback may have closed the channel meanwhile: then nobody asks for the end.
       if (device_ == nullptr) return;

@@ -19,6 +19,7 @@
 
 #include <memory>
 
+#include "linger.h"
 #include "napi-values.h"
 #include "notifier.h"
 #include "unique-fd.h"
@@ -71,6 +72,7 @@ class Channel {
   /** Whether the last batch held more than one request. */
   bool many_ = false;
   uint32_t singles_ = 0;
+  Linger linger_;
   /** Keep the memory above, and the callbacks, from being collected while open. */
   napi_ref references_[5] = {};
 
