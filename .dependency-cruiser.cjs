@@ -5,14 +5,15 @@
 const mayImport = {
   lib: [],
   config: ['lib'],
-  auth: ['lib'],
-  sts: ['lib', 'auth'],
+  net: ['lib'],
+  auth: ['lib', 'net'],
+  sts: ['lib', 'net', 'auth'],
   store: ['lib'],
-  s3: ['lib', 'sts', 'store'],
+  s3: ['lib', 'net', 'sts', 'store'],
   cache: ['lib'],
   fs: ['lib', 'cache', 'store'],
   fuse: ['lib', 'fs'],
-  daemon: ['lib', 'config', 'auth', 'sts', 'store', 's3', 'cache', 'fs', 'fuse'],
+  daemon: ['lib', 'config', 'net', 'auth', 'sts', 'store', 's3', 'cache', 'fs', 'fuse'],
   cli: ['lib', 'config', 'daemon'],
   demo: ['lib'],
 };
@@ -20,6 +21,7 @@ const mayImport = {
 /** Packages that one folder owns; nobody else may import them. */
 const ownedBy = {
   '^openid-client': 'auth',
+  '^undici|^http-proxy-agent|^https-proxy-agent|^proxy-from-env': 'net',
   '^@napi-rs/keyring': 'auth',
   '^@aws-sdk/|^@smithy/': 's3',
   '^fuse-native': 'fuse',

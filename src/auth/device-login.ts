@@ -3,10 +3,9 @@
  * and lives through dropped connections and 5xx until the code expires.
  */
 import * as oidc from 'openid-client';
-
+import { Deadline } from '../lib/deadline.ts';
 import { Secret } from '../lib/secret.ts';
 import { WireError } from '../lib/wire-error.ts';
-import { Deadline } from './deadline.ts';
 import { firstPace, nextPace, type PollAnswer, waitMs } from './device-poll.ts';
 import type { Asked } from './grant.ts';
 import { defined } from './login-codec.ts';

@@ -2,7 +2,7 @@
 import type { ServerMetadata } from 'openid-client';
 
 import { WireError } from '../lib/wire-error.ts';
-import { assertSafeUrl, exchange, type HttpOptions, type HttpReply } from './http.ts';
+import { assertSafeUrl, exchange, type HttpOptions, type HttpReply } from '../net/http.ts';
 import { isObject } from './jwt.ts';
 import { refusalOf } from './refusal.ts';
 

@@ -3,13 +3,14 @@
  * time: a refresh token that rotates must never be used twice (RFC 9700 §4.14.2). Invariant: a
  * rotated refresh token is in the vault before the access token that came with it is handed out.
  */
+
+import { Deadline } from '../lib/deadline.ts';
+import { SharedWork } from '../lib/shared-work.ts';
 import { WireError } from '../lib/wire-error.ts';
 import type { AuthContext } from './auth-context.ts';
-import { Deadline } from './deadline.ts';
 import { discoverIssuer, type Issuer, withoutSlash } from './issuer.ts';
 import { defined } from './login-codec.ts';
 import { refreshed } from './refresh.ts';
-import { SharedWork } from './shared-work.ts';
 import { isLivelyEnough, UNKNOWN_LIFE_MS } from './token-life.ts';
 import type { AccessToken, TokenSource } from './token-source.ts';
 import type { StoredAccess, StoredGrant, StoredLogin } from './token-vault.ts';

@@ -9,7 +9,7 @@ import * as oidc from 'openid-client';
 import type { Clock } from '../lib/clock.ts';
 import type { Secret } from '../lib/secret.ts';
 import { WireError } from '../lib/wire-error.ts';
-import { assertSafeUrl, exchange, type HttpOptions, type HttpReply } from './http.ts';
+import { assertSafeUrl, exchange, type HttpOptions, type HttpReply } from '../net/http.ts';
 import type { Issuer } from './issuer.ts';
 import { refusalOf } from './refusal.ts';
 import { repaired } from './reply-repairs.ts';

@@ -5,7 +5,7 @@
  */
 import { redact, type Secret } from '../lib/secret.ts';
 import { WireError, type WireErrorKind } from '../lib/wire-error.ts';
-import type { HttpReply } from './http.ts';
+import type { HttpReply } from '../net/http.ts';
 import { isObject } from './jwt.ts';
 
 /** A refusal over HTTP. Decide by `status` and `code`; the texts are for people. */

@@ -1,8 +1,8 @@
 /** Registering wire as a client of its own at a provider (RFC 7591), and deleting it (RFC 7592). */
 import { Secret } from '../lib/secret.ts';
 import { WireError } from '../lib/wire-error.ts';
+import { exchange, type HttpOptions, type HttpReply } from '../net/http.ts';
 import { words } from './grant.ts';
-import { exchange, type HttpOptions, type HttpReply } from './http.ts';
 import type { Issuer } from './issuer.ts';
 import { isObject } from './jwt.ts';
 import { defined } from './login-codec.ts';

@@ -4,7 +4,7 @@
  */
 import type { ServerMetadata } from 'openid-client';
 
-import type { HttpReply } from './http.ts';
+import type { HttpReply } from '../net/http.ts';
 import { isObject } from './jwt.ts';
 
 /** INDIGO IAM's default, for providers that do not say how long a device code lives. */

@@ -27,7 +27,7 @@ export interface CliSurroundings {
   /** Node's options, the script and its arguments: how to start this command again. */
   readonly command: readonly string[];
   /** Loaded on first use, so that `--help` is quick. */
-  readonly daemon: (log: Log) => Promise<Daemon>;
+  readonly daemon: (log: Log, settings: Settings) => Promise<Daemon>;
   readonly startDetached: (options: DetachOptions, signals: StopSignals) => Promise<StartReport>;
   /** Where a process in the background writes; its folder is there. */
   readonly detachedLogFile: (signal: AbortSignal) => Promise<string>;
@@ -52,7 +52,8 @@ interface GlobalFlags {
 /** One run of a command. */
 export interface CommandContext extends CliSurroundings {
   readonly log: Log;
-  readonly daemonOf: () => Promise<Daemon>;
+  /** `settings`: how servers are reached; none are for a command that reaches none. */
+  readonly daemonOf: (settings?: Settings) => Promise<Daemon>;
   /** Aborts at a signal, for commands that do one thing and end. */
   readonly signal: AbortSignal;
 }

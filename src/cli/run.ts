@@ -51,7 +51,7 @@ async function runAction(
       {
         ...surroundings,
         log,
-        daemonOf: async () => await surroundings.daemon(log),
+        daemonOf: async (settings = {}) => await surroundings.daemon(log, settings),
         signal: interrupted.signal,
       },
       command,

@@ -2,6 +2,18 @@
 import type { Command } from 'commander';
 import { type Option, type OptionName, options } from '../config/options.ts';
 
+/** How servers are reached: of each command that reaches one. */
+export const networkOptions: readonly OptionName[] = ['ca', 'insecureHosts', 'endpointHosts'];
+
+/** Where access tokens come from: of each command that needs one. */
+export const tokenOptions: readonly OptionName[] = [
+  'tokenSource',
+  'tokenFile',
+  'oidcAgent',
+  'mytokenServer',
+  'mytokenFile',
+];
+
 export function addSettingFlags(command: Command, names: readonly OptionName[]): Command {
   for (const name of names) {
     const option: Option<unknown> = options[name];

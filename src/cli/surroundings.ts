@@ -46,12 +46,12 @@ export function processSurroundings(
     signals: stopSignalsOf(process),
     starter: starterOf(process),
     command: [...process.execArgv, ...process.argv.slice(1)],
-    daemon: async (log) => {
-      const { createDaemon } = await import('../daemon/composition.ts');
+    daemon: async (log, settings) => {
+      const { openDaemon } = await import('../daemon/composition.ts');
       const gid = process.getgid?.() ?? -1;
       const { pid } = process;
       const clock = systemClock;
-      return createDaemon({
+      const facts = {
         paths,
         environment,
         uid,
@@ -62,7 +62,8 @@ export function processSurroundings(
         log,
         logFile,
         atExit,
-      });
+      };
+      return await openDaemon(facts, settings, new AbortController().signal);
     },
     startDetached,
     detachedLogFile: async (signal) => await defaultLogFile(paths, uid, signal),

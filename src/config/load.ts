@@ -113,7 +113,7 @@ class ConfigReader {
       }
       const option = names.find((candidate) => options[candidate].key === key);
       if (option === undefined) {
-        this.#unknownKey(pair, at, [...names.map((n) => options[n].key), 'mounts']);
+        this.#unknownKey(pair, at, [...names.flatMap((n) => options[n].key ?? []), 'mounts']);
         return;
       }
       const { parse }: Option<unknown> = options[option];

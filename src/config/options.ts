@@ -3,15 +3,25 @@
  * profile keys are all derived from it, so that they cannot drift.
  */
 import type { Parse } from './parsed.ts';
-import { parseScopes, parseSeconds, parseUrl, parseWord } from './values.ts';
+import {
+  parseHosts,
+  parsePath,
+  parseScopes,
+  parseSeconds,
+  parseSwitch,
+  parseTokenSource,
+  parseUrl,
+  parseWord,
+  type TokenSourceName,
+} from './values.ts';
 
 /** One thing that can be set: `--flag VALUE` > environment > `key:` of the profile > `fallback`. */
 export interface Option<T> {
   /** As commander writes it: `--endpoint <url>`. */
   readonly flag: string;
   readonly environment: string;
-  /** Key in a profile. */
-  readonly key: string;
+  /** Key in a profile; absent for what must be said each time. */
+  readonly key?: string;
   readonly parse: Parse<T>;
   readonly help: string;
   readonly fallback?: T;
@@ -28,6 +38,17 @@ interface OptionTable {
   readonly region: Option<string>;
   readonly role: Option<string>;
   readonly durationSeconds: Option<number>;
+  readonly sessionName: Option<string>;
+  readonly sessionPolicy: Option<boolean>;
+  readonly expiryWaitSeconds: Option<number>;
+  readonly tokenSource: Option<TokenSourceName>;
+  readonly tokenFile: Option<string>;
+  readonly oidcAgent: Option<string>;
+  readonly mytokenServer: Option<string>;
+  readonly mytokenFile: Option<string>;
+  readonly ca: Option<string>;
+  readonly insecureHosts: Option<readonly string[]>;
+  readonly endpointHosts: Option<readonly string[]>;
 }
 
 export const options: OptionTable = {
@@ -96,6 +117,85 @@ export const options: OptionTable = {
     key: 'duration',
     parse: parseSeconds,
     help: 'how long temporary credentials should live, such as 3600s or 1h',
+  },
+  sessionName: {
+    flag: '--session-name <name>',
+    environment: 'WIRE_SESSION_NAME',
+    key: 'session-name',
+    parse: parseWord,
+    help: "name of the session in the server's logs",
+    fallback: 'wire',
+  },
+  sessionPolicy: {
+    flag: '--session-policy <on|off>',
+    environment: 'WIRE_SESSION_POLICY',
+    key: 'session-policy',
+    parse: parseSwitch,
+    help: 'ask for no more rights than the mount needs',
+    fallback: true,
+  },
+  expiryWaitSeconds: {
+    flag: '--expiry-wait <time>',
+    environment: 'WIRE_EXPIRY_WAIT',
+    key: 'expiry-wait',
+    parse: parseSeconds,
+    help: 'how long programs wait for a new login when the login has ended',
+    fallback: 30,
+  },
+  tokenSource: {
+    flag: '--token-source <name>',
+    environment: 'WIRE_TOKEN_SOURCE',
+    key: 'token-source',
+    parse: parseTokenSource,
+    help: 'where access tokens come from (default: the first there is, see `wire whoami --explain`)',
+  },
+  tokenFile: {
+    flag: '--token-file <file>',
+    environment: 'WIRE_TOKEN_FILE',
+    key: 'token-file',
+    parse: parsePath,
+    help: 'file with an access token, read again when it changes',
+  },
+  oidcAgent: {
+    flag: '--oidc-agent <account>',
+    environment: 'WIRE_OIDC_AGENT',
+    key: 'oidc-agent',
+    parse: parseWord,
+    help: 'account of oidc-agent to ask for tokens',
+  },
+  mytokenServer: {
+    flag: '--mytoken-server <url>',
+    environment: 'WIRE_MYTOKEN_SERVER',
+    key: 'mytoken-server',
+    parse: parseUrl,
+    help: 'mytoken server to ask for tokens',
+  },
+  mytokenFile: {
+    flag: '--mytoken-file <file>',
+    environment: 'WIRE_MYTOKEN_FILE',
+    key: 'mytoken-file',
+    parse: parsePath,
+    help: 'file with the mytoken; a rotated one is written back',
+  },
+  ca: {
+    flag: '--ca <path>',
+    environment: 'WIRE_CA',
+    key: 'ca',
+    parse: parsePath,
+    help: 'CA certificates to trust as well: a PEM file or a hashed folder',
+  },
+  insecureHosts: {
+    flag: '--insecure <host...>',
+    environment: 'WIRE_INSECURE',
+    parse: parseHosts,
+    help: 'hosts whose certificate is not checked, said each time',
+  },
+  endpointHosts: {
+    flag: '--allow-endpoint-host <host...>',
+    environment: 'WIRE_ALLOW_ENDPOINT_HOSTS',
+    key: 'allow-endpoint-hosts',
+    parse: parseHosts,
+    help: "other hosts that the provider's discovery document may name",
   },
 };
 

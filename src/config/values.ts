@@ -53,6 +53,47 @@ export const parseSeconds: Parse<number> = (text) => {
   return seconds > 0 ? good(seconds) : bad('must be longer than nothing');
 };
 
+/** `on` or `off`. */
+export const parseSwitch: Parse<boolean> = (text) => {
+  if (text === 'on' || text === 'true') return good(true);
+  return text === 'off' || text === 'false' ? good(false) : bad('is neither on nor off');
+};
+
+/** Ways to get an access token, in the order in which they are looked for. */
+export const tokenSourceNames = [
+  'file',
+  'login',
+  'wlcg',
+  'web-identity',
+  'hub',
+  'oidc-agent',
+  'mytoken',
+] as const;
+export type TokenSourceName = (typeof tokenSourceNames)[number];
+
+export const parseTokenSource: Parse<TokenSourceName> = (text) => {
+  const name = tokenSourceNames.find((known) => known === text);
+  return name === undefined ? bad(`is none of ${tokenSourceNames.join(', ')}`) : good(name);
+};
+
+/** Names or addresses of hosts, each perhaps with a port, separated by spaces or commas. */
+export const parseHosts: Parse<readonly string[]> = (text) => {
+  const hosts = text.split(/[\s,]+/).filter((host) => host !== '');
+  if (hosts.length === 0) return bad('names no host');
+  return hosts.every(
+    (host) =>
+      URL.canParse(`https://${host}/`) &&
+      new URL(`https://${host}`).pathname === '/' &&
+      !/[/?#@]/.test(host),
+  )
+    ? good(hosts.map((host) => host.toLowerCase()))
+    : bad('is not a list of hosts such as iam.example.org or 10.0.0.1:8443');
+};
+
+/** A path as typed; a relative one counts from where the command was started. */
+export const parsePath: Parse<string> = (text) =>
+  text === '' || text.includes('\0') ? bad('is not a path') : good(text);
+
 /** A path that does not depend on where a command was started. */
 export function parseAbsolutePath(text: string, home: string | undefined): Parsed<string> {
   if (text === '~' || text.startsWith('~/')) {

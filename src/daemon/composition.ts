@@ -1,11 +1,13 @@
 /** The composition root: puts the layers together. Nothing else in wire knows all of them. */
+import type { Settings } from '../config/options.ts';
 import { ensurePrivateDir } from '../config/paths.ts';
 import { resolveMountPoint } from '../fuse/linux/mount-point.ts';
 import { forceUnmount, listMounts } from '../fuse/linux/unmount.ts';
+import { openNetwork } from '../net/network.ts';
 import { findProcesses } from './control-client.ts';
 import { ControlServer } from './control-server.ts';
 import type { Daemon, MountsRequest } from './daemon.ts';
-import { listLogins, logIn, logOut, requireIssuer } from './identity.ts';
+import { listLogins, logIn, logOut } from './identity.ts';
 import { removeMadeOf } from './mount-point.ts';
 import { type MountEvents, MountProcess } from './mount-process.ts';
 import { connectionOf } from './mount-specs.ts';
@@ -14,9 +16,25 @@ import { createParts } from './real-parts.ts';
 import { composeStatus } from './status.ts';
 import type { StopSignals } from './stop-signals.ts';
 import type { Surroundings } from './surroundings.ts';
+import { openTokens } from './tokens.ts';
 import { unmountAnywhere } from './unmount.ts';
 
-export function createDaemon(surroundings: Surroundings): Daemon {
+/** What is known before it is said how servers are reached. */
+export type ProcessFacts = Omit<Surroundings, 'network' | 'http'>;
+
+/** @throws WireError `config` when servers cannot be reached as `settings` and environment say. */
+export async function openDaemon(
+  facts: ProcessFacts,
+  settings: Settings,
+  signal: AbortSignal,
+): Promise<Daemon> {
+  const { endpointHosts } = settings;
+  const network = await openNetwork(settings, facts.environment, signal);
+  const http = { fetch: network.fetch, ...(endpointHosts !== undefined && { endpointHosts }) };
+  return createDaemon({ ...facts, network, http });
+}
+
+function createDaemon(surroundings: Surroundings): Daemon {
   const { paths } = surroundings;
   return {
     login: async (input, events, signal) => await logIn(input, events, surroundings, signal),
@@ -63,13 +81,13 @@ async function mountAll(
 ): Promise<void> {
   const { paths, uid, pid, version, clock, log, atExit } = surroundings;
   // What the command line lacks is told before what the machine lacks.
-  const { issuer, context } = await requireIssuer(request.settings.issuer, surroundings, signal);
+  const { issuer, tokens } = await openTokens(request.settings, surroundings, signal);
   const connection = connectionOf(request.settings, issuer);
   const places = ownPlaces(surroundings);
   for (const { mountPoint } of request.mounts) await refuseOwnPlaces(mountPoint, places);
   await ensurePrivateDir(paths.stateDir, uid, signal);
   await ensurePrivateDir(paths.runtimeDir, uid, signal);
-  const mounts = new MountProcess(createParts(context, surroundings), events);
+  const mounts = new MountProcess(createParts(tokens, surroundings), events);
   const dying = atExit(() => mounts.crash());
   const startedMs = clock.now();
   const control = await ControlServer.listen({

@@ -64,6 +64,5 @@ export class Connections {
 }
 
 function keyOf(connection: Connection): string {
-  const { issuer, endpoint, stsEndpoint, region, role, audience, durationSeconds } = connection;
-  return JSON.stringify([issuer, endpoint, stsEndpoint, region, role, audience, durationSeconds]);
+  return JSON.stringify(Object.entries(connection).sort());
 }

@@ -158,7 +158,7 @@ function notLoggedIn(issuer: string): WireError {
 
 /** The vault with what goes with it, made if there is none. */
 async function openContext(
-  { paths, environment, clock, log }: Surroundings,
+  { paths, environment, clock, log, http }: Surroundings,
   insecureStorage: boolean,
   signal: AbortSignal,
 ): Promise<{ readonly context: AuthContext; readonly storedIn: string }> {
@@ -172,7 +172,7 @@ async function openContext(
     ...(Boolean(environment['WIRE_NO_KEYCHAIN']) && { keychain: 'none' as const }),
   };
   const { vault, storedIn } = await openVault(options, signal);
-  return { context: { vault, clock, log }, storedIn };
+  return { context: { vault, clock, log, http }, storedIn };
 }
 
 /** The vault there is: asking who is logged in must not make one. */

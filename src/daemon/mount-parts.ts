@@ -18,6 +18,12 @@ export interface Connection {
   readonly role?: string;
   readonly audience?: string;
   readonly durationSeconds?: number;
+  /** RoleSessionName: how the server's logs call this session. */
+  readonly sessionName: string;
+  /** How long operations wait for a new login when the login has ended. */
+  readonly expiryWaitMs: number;
+  /** Ask for no more rights than a mount needs. */
+  readonly narrowed: boolean;
 }
 
 /** How files look and what the kernel does with them; what is absent is as usual. */

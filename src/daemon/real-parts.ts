@@ -2,18 +2,16 @@
 import { createHash } from 'node:crypto';
 import { rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AuthContext } from '../auth/login.ts';
-import { LoginTokenSource } from '../auth/login-token-source.ts';
+import type { TokenSource } from '../auth/token-source.ts';
 import { formatSource, type Source } from '../config/source.ts';
 import { ObjectFileSystem } from '../fs/object-filesystem.ts';
 import { linuxTransport } from '../fuse/linux/mount.ts';
 import type { Transport } from '../fuse/transport.ts';
 import { MiB } from '../lib/bytes.ts';
 import { createS3Stores } from '../s3/s3-object-stores.ts';
-import { RenewingCredentials } from '../sts/renewing-credentials.ts';
-import { roleArnOf } from '../sts/role.ts';
 import { usersOf } from './busy.ts';
 import { Connections, type SharedStores } from './connections.ts';
+import { renewingCredentials } from './credentials.ts';
 import {
   type Connection,
   type MountedFileSystem,
@@ -33,14 +31,9 @@ const LIST_TTL_MS = 1000;
 /** Permission bits that files do not have unless somebody says so: 0644 and 0755 remain. */
 const USUAL_UMASK = 0o022;
 
-/** What a server's log shows as the name of our session (RoleSessionName, 2 to 64 characters). */
-const SESSION_NAME = 'wire';
-
-export function createParts(context: AuthContext, surroundings: Surroundings): MountParts {
+export function createParts(tokens: TokenSource, surroundings: Surroundings): MountParts {
   const { clock, log, uid, gid, paths } = surroundings;
-  const connections = new Connections((connection) =>
-    openStores(connection, context, surroundings),
-  );
+  const connections = new Connections((connection) => openStores(connection, tokens, surroundings));
   return {
     clock,
     log,
@@ -90,26 +83,13 @@ export function createParts(context: AuthContext, surroundings: Surroundings): M
 
 function openStores(
   connection: Connection,
-  context: AuthContext,
-  { clock, log }: Surroundings,
+  tokens: TokenSource,
+  surroundings: Surroundings,
 ): SharedStores {
-  const { issuer, audience, endpoint, stsEndpoint, region, role, durationSeconds } = connection;
-  const tokens = new LoginTokenSource({
-    issuer,
-    context,
-    ...(audience !== undefined && { audience }),
-  });
-  const credentials = new RenewingCredentials({
-    tokens,
-    endpoint: stsEndpoint,
-    sessionName: SESSION_NAME,
-    clock,
-    random: Math.random,
-    log,
-    ...(role !== undefined && { roleArn: roleArnOf(role) }),
-    ...(durationSeconds !== undefined && { durationSeconds }),
-  });
-  const stores = createS3Stores({ endpoint, region, credentials, clock, log });
+  const { clock, log, network } = surroundings;
+  const { endpoint, region } = connection;
+  const credentials = renewingCredentials(connection, tokens, surroundings);
+  const stores = createS3Stores({ endpoint, region, credentials, network, clock, log });
   return {
     stores,
     get credentialsUntilMs() {

@@ -3,12 +3,13 @@
  * retried while that may help, replayed once when the credentials have ended.
  */
 import { setMaxListeners } from 'node:events';
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import type { Agent as HttpAgent } from 'node:http';
+import type { Agent as HttpsAgent } from 'node:https';
 import type { S3 } from '@aws-sdk/client-s3';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { WireError, type WireErrorKind } from '../lib/wire-error.ts';
+import type { Network } from '../net/network.ts';
 import { StoreError, type StoreErrorKind } from '../store/errors.ts';
 import type { CredentialSource, Credentials } from '../sts/credential-source.ts';
 import { DEFAULT_RETRY_BUDGET_MS, type PauseOptions, RetryBudget } from './retry.ts';
@@ -20,6 +21,8 @@ export interface S3Options {
   readonly endpoint: string;
   readonly region: string;
   readonly credentials: CredentialSource;
+  /** Makes the connections. */
+  readonly network: Network;
   readonly clock: Clock;
   readonly log: Log;
   /** Connections open at once; default 64. */
@@ -85,13 +88,8 @@ export class S3Connection implements AsyncDisposable {
 
   constructor(options: S3Options) {
     this.#options = options;
-    const agent = {
-      keepAlive: true,
-      maxSockets: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
-      scheduling: 'lifo' as const,
-    };
-    const tls = new URL(options.endpoint).protocol === 'https:';
-    this.#agent = tls ? new HttpsAgent(agent) : new HttpAgent(agent);
+    const { network, endpoint, maxConnections = DEFAULT_MAX_CONNECTIONS } = options;
+    this.#agent = network.agentFor(endpoint, maxConnections);
   }
 
   get endpoint(): string {

@@ -4,12 +4,12 @@
  * https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
  */
 
-import { exchange, type HttpOptions, type HttpReply } from '../auth/http.ts';
 import { decodeJwt } from '../auth/jwt.ts';
 import { presentable } from '../auth/refusal.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Secret } from '../lib/secret.ts';
 import { WireError } from '../lib/wire-error.ts';
+import { exchange, type HttpOptions, type HttpReply } from '../net/http.ts';
 import type { Credentials } from './credential-source.ts';
 import { tokenConcerns } from './preflight.ts';
 import { parseCredentials, parseStsError } from './sts-reply.ts';

@@ -2,13 +2,14 @@
  * Temporary credentials that renew themselves: in the background when most of the lease is over,
  * and on demand. One renewal runs at a time; while one fails, the old lease is used to its end.
  */
-import { Deadline } from '../auth/deadline.ts';
-import type { HttpOptions } from '../auth/http.ts';
-import { SharedWork } from '../auth/shared-work.ts';
+
 import type { TokenSource } from '../auth/token-source.ts';
 import type { Clock } from '../lib/clock.ts';
+import { Deadline } from '../lib/deadline.ts';
 import type { Log } from '../lib/log.ts';
+import { SharedWork } from '../lib/shared-work.ts';
 import { WireError } from '../lib/wire-error.ts';
+import type { HttpOptions } from '../net/http.ts';
 import { type AssumeRoleRequest, requestLease } from './assume-role.ts';
 import type { CredentialSource, Credentials } from './credential-source.ts';
 import {
@@ -30,6 +31,8 @@ export interface RenewingCredentialsOptions extends Omit<AssumeRoleRequest, 'tok
   readonly random: () => number;
   readonly log: Log;
   readonly http?: HttpOptions;
+  /** How long callers wait for a new login once the login has ended; default 0. */
+  readonly expiryWaitMs?: number;
 }
 
 /** For `wire status`. */

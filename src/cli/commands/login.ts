@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { Settings } from '../../config/options.ts';
 import { parseUrl } from '../../config/values.ts';
 import type { LoginInput } from '../../daemon/identity.ts';
 import { LinkedAbort } from '../../lib/abort.ts';
@@ -6,7 +7,7 @@ import { WireError } from '../../lib/wire-error.ts';
 import { browserCommand, openBrowser } from '../browser.ts';
 import { type Bind, type CommandContext, commandSettings } from '../context.ts';
 import { countDown, describeLogin, LoginView } from '../login-view.ts';
-import { addExamples, addSettingFlags } from '../setting-flags.ts';
+import { addExamples, addSettingFlags, networkOptions } from '../setting-flags.ts';
 
 interface LoginFlags {
   readonly clientSecretFile?: string;
@@ -25,7 +26,7 @@ export function addLogin(program: Command, bind: Bind): void {
         'approved, and keeps the login for `wire mount`. Without ISSUER: the one of the profile.',
     )
     .argument('[issuer]', 'URL of the identity provider');
-  addSettingFlags(command, ['clientId', 'audience', 'scopes'])
+  addSettingFlags(command, ['clientId', 'audience', 'scopes', ...networkOptions])
     .option('--client-secret-file <file>', 'file with the secret of --client-id (never in argv)')
     .option('--public', 'register a client without a secret')
     .option('--insecure-storage', 'without a keychain: keep the key of the logins in a plain file')
@@ -43,7 +44,8 @@ export function addLogin(program: Command, bind: Bind): void {
 async function runLogin(context: CommandContext, command: Command): Promise<void> {
   const { terminal, clock } = context;
   const flags = command.opts<LoginFlags>();
-  const input = await loginInput(context, command, flags);
+  const { settings } = await commandSettings(context, command);
+  const input = loginInput(command, settings, flags);
   const opener = flags.browser ? browserCommand(context.environment, context.platform) : undefined;
   const view = new LoginView({
     terminal,
@@ -55,7 +57,7 @@ async function runLogin(context: CommandContext, command: Command): Promise<void
   using counting = new LinkedAbort(context.signal);
   const countdown = countDown(view, clock, counting.signal);
   try {
-    const daemon = await context.daemonOf();
+    const daemon = await context.daemonOf(settings);
     const login = await daemon.login(input, view, context.signal);
     counting.abort();
     terminal.say(`Kept in ${login.storedIn}`);
@@ -66,12 +68,7 @@ async function runLogin(context: CommandContext, command: Command): Promise<void
   }
 }
 
-async function loginInput(
-  context: CommandContext,
-  command: Command,
-  flags: LoginFlags,
-): Promise<LoginInput> {
-  const { settings } = await commandSettings(context, command);
+function loginInput(command: Command, settings: Settings, flags: LoginFlags): LoginInput {
   const [typed] = command.args;
   const issuer = typed ?? settings.issuer;
   if (issuer === undefined) {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { type Bind, type CommandContext, commandSettings } from '../context.ts';
-import { addExamples, addSettingFlags } from '../setting-flags.ts';
+import { addExamples, addSettingFlags, networkOptions } from '../setting-flags.ts';
 
 export function addLogout(program: Command, bind: Bind): void {
   const command = program
@@ -12,7 +12,7 @@ export function addLogout(program: Command, bind: Bind): void {
     )
     .argument('[issuer]', 'URL of the identity provider')
     .option('--forget', 'also delete the client that wire registered there');
-  addSettingFlags(command, []).action(bind(runLogout));
+  addSettingFlags(command, networkOptions).action(bind(runLogout));
   addExamples(command, ['wire logout', 'wire logout https://iam.example.org --forget']);
 }
 
@@ -20,7 +20,7 @@ async function runLogout(context: CommandContext, command: Command): Promise<voi
   const { forget } = command.opts<{ forget?: boolean }>();
   const { settings } = await commandSettings(context, command);
   const issuer = command.args[0] ?? settings.issuer;
-  const daemon = await context.daemonOf();
+  const daemon = await context.daemonOf(settings);
   const done = await daemon.logout(issuer, forget ?? false, context.signal);
   for (const note of done.notes) context.terminal.say(`note: ${note}`);
   context.terminal.result(`Logged out at ${done.issuer}`);

@@ -9,7 +9,7 @@ import { type Bind, type CommandContext, commandSettings } from '../context.ts';
 import { ReportedFailure } from '../failure.ts';
 import { readMountArguments } from '../mount-arguments.ts';
 import { mountWords, readMountOptions } from '../mount-options.ts';
-import { addExamples, addSettingFlags } from '../setting-flags.ts';
+import { addExamples, addSettingFlags, networkOptions, tokenOptions } from '../setting-flags.ts';
 
 interface MountFlags {
   readonly readOnly?: boolean;
@@ -39,6 +39,11 @@ export function addMount(program: Command, bind: Bind): void {
     'audience',
     'region',
     'durationSeconds',
+    'sessionName',
+    'sessionPolicy',
+    'expiryWaitSeconds',
+    ...tokenOptions,
+    ...networkOptions,
   ])
     .option('--read-only', 'allow no changes')
     .option('--allow-other', 'let other users in (needs user_allow_other in /etc/fuse.conf)')
@@ -103,7 +108,7 @@ async function serve(request: MountsRequest, context: CommandContext): Promise<v
   // a wish, not an abort.
   using starting = new LinkedAbort(context.signal);
   starter?.lost.addEventListener('abort', () => starting.abort(starter.lost.reason));
-  const daemon = await context.daemonOf();
+  const daemon = await context.daemonOf(request.settings);
   if (starter !== undefined) context.leaveWorkingDirectory();
   const events = {
     ready: (mounts: readonly MountStatus[]): void => {

@@ -71,7 +71,7 @@ describe('a refresh token that rotates', () => {
     await vault.save({ issuer: issuer.url, client: { id: 'c1' }, grant }, signal);
 
     const script = 'test/fixtures/refresh-process.ts';
-    await compileTo(folder, ['src/auth', 'src/lib', script]);
+    await compileTo(folder, ['src/auth', 'src/lib', 'src/net', script]);
     const compiled = path.join(folder, script.replace(/ts$/, 'js'));
     const given = [compiled, stateDir, keyFile, issuer.url, `${ROTATIONS_EACH}`];
     const run = promisify(execFile);

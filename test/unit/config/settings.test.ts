@@ -18,7 +18,13 @@ describe('resolveSettings', () => {
   });
 
   it('what is set nowhere is absent', () => {
-    expect(Object.keys(resolveSettings({}, {}, {})).sort()).toEqual(['region', 'scopes']);
+    expect(Object.keys(resolveSettings({}, {}, {})).sort()).toEqual([
+      'expiryWaitSeconds',
+      'region',
+      'scopes',
+      'sessionName',
+      'sessionPolicy',
+    ]);
   });
 
   it('asks for a refresh token unless other scopes are named', () => {

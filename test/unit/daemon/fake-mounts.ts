@@ -26,6 +26,9 @@ export const connection: Connection = {
   endpoint: 'https://s3.example',
   stsEndpoint: 'https://s3.example',
   region: 'r',
+  sessionName: 'wire',
+  expiryWaitMs: 0,
+  narrowed: false,
 };
 
 export function specOf(mountPoint: string): MountSpec {

@@ -5,6 +5,7 @@ import { silentLog } from '../../../src/lib/log.ts';
 import { Secret } from '../../../src/lib/secret.ts';
 import { createS3Stores } from '../../../src/s3/s3-object-stores.ts';
 import { type ContractSubject, describeObjectStore } from '../../fixtures/object-store-contract.ts';
+import { plainNetwork } from '../../fixtures/plain-network.ts';
 
 const root = {
   accessKeyId: 'PLAYGROUNDROOT',
@@ -27,6 +28,7 @@ async function openPlayground(dialect: StoreDialect): Promise<ContractSubject> {
   };
   const current = async () => await Promise.resolve(lease);
   const stores = createS3Stores({
+    network: plainNetwork,
     endpoint: server.url,
     region: 'us-east-1',
     credentials: { credentials: current, renew: current },

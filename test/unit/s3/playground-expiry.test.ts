@@ -7,6 +7,7 @@ import { silentLog } from '../../../src/lib/log.ts';
 import { Secret } from '../../../src/lib/secret.ts';
 import { createS3Stores } from '../../../src/s3/s3-object-stores.ts';
 import type { Credentials } from '../../../src/sts/credential-source.ts';
+import { plainNetwork } from '../../fixtures/plain-network.ts';
 
 const forever = new AbortController().signal;
 const nowMs = Date.now();
@@ -49,6 +50,7 @@ it.each<StoreDialect>(['aws', 'minio', 'rgw'])(
     let lease = leaseOf(0);
     let renewals = 0;
     await using stores = createS3Stores({
+      network: plainNetwork,
       endpoint: server.url,
       region: 'us-east-1',
       credentials: {

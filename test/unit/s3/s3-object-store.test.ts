@@ -11,6 +11,7 @@ import type { ETag, ObjectStore } from '../../../src/store/object-store.ts';
 import type { CredentialSource, Credentials } from '../../../src/sts/credential-source.ts';
 import { InstantClock } from '../../fixtures/instant-clock.ts';
 import { bytesOfRead, patternBytes } from '../../fixtures/object-store-contract.ts';
+import { plainNetwork } from '../../fixtures/plain-network.ts';
 import {
   errorAnswer,
   type ScriptedAnswer,
@@ -71,6 +72,7 @@ beforeEach(async () => {
   clock = new InstantClock();
   credentials = new FakeCredentials();
   stores = createS3Stores({
+    network: plainNetwork,
     endpoint: server.endpoint,
     region: 'us-east-1',
     credentials,
@@ -582,6 +584,7 @@ describe('a connection that goes silent', () => {
     await stores[Symbol.asyncDispose]();
     const { endpoint } = server;
     stores = createS3Stores({
+      network: plainNetwork,
       endpoint,
       region: 'us-east-1',
       credentials,
@@ -639,6 +642,7 @@ describe('a host name that nobody knows', () => {
     }) as typeof dns.lookup);
     try {
       await using elsewhere = createS3Stores({
+        network: plainNetwork,
         endpoint: 'http://store.example',
         region: 'us-east-1',
         credentials,

@@ -1,5 +1,5 @@
 /** A span of time that neither a suspended laptop nor a corrected clock can stretch. */
-import type { Clock } from '../lib/clock.ts';
+import type { Clock } from './clock.ts';
 
 /**
  * Counts from its making. The time passed is the larger of what the two clocks say: the monotonic

@@ -1,5 +1,5 @@
 /** One piece of work that concurrent callers share. */
-import { raceAbort } from '../lib/abort.ts';
+import { raceAbort } from './abort.ts';
 
 interface Flight<T> {
   readonly result: Promise<T>;
