@@ -3,13 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { run } from '../../scripts/demo/programs.ts';
 import { mountsBelow } from '../../scripts/demo/wire-user.ts';
-import { systemClock } from '../../src/lib/clock.ts';
+import { untilEnded } from '../fixtures/ended-process.ts';
 import { canMount, exists, isRoot, Scene } from '../fixtures/real-mount.ts';
-
-/** Resolves when `pid` is gone. */
-async function gone(pid: number, signal: AbortSignal): Promise<void> {
-  while (await exists(`/proc/${pid}`)) await systemClock.sleep(20, signal);
-}
 
 describe.skipIf(!canMount || !isRoot)('after kill -9 of the process that serves a mount', () => {
   it('the mount stays dead, and nothing lands in the folder below', async () => {
@@ -20,7 +15,7 @@ describe.skipIf(!canMount || !isRoot)('after kill -9 of the process that serves 
     await scene.mount(`s3://${scene.playground.bucket}`, mountPoint);
     const [pid = 0] = await scene.daemons();
     process.kill(pid, 'SIGKILL');
-    await gone(pid, scene.signal);
+    await untilEnded(pid, scene.signal);
     await expect(writeFile(join(mountPoint, 'x'), 'lost?')).rejects.toMatchObject({
       code: 'ENOTCONN',
     });
@@ -36,7 +31,7 @@ describe.skipIf(!canMount || !isRoot)('after kill -9 of the process that serves 
     await scene.mount(`s3://${scene.playground.bucket}`, mountPoint);
     const [pid = 0] = await scene.daemons();
     process.kill(pid, 'SIGKILL');
-    await gone(pid, scene.signal);
+    await untilEnded(pid, scene.signal);
     const { stdout } = await scene.user.wire(['status'], scene.signal);
     expect(stdout).toMatch(/dead/);
   });
@@ -48,7 +43,7 @@ describe.skipIf(!canMount || !isRoot)('after kill -9 of the process that serves 
     await scene.mount(`s3://${scene.playground.bucket}`, mountPoint);
     const [pid = 0] = await scene.daemons();
     process.kill(pid, 'SIGKILL');
-    await gone(pid, scene.signal);
+    await untilEnded(pid, scene.signal);
     await scene.user.wire(['unmount', mountPoint], scene.signal);
     expect(await exists(mountPoint)).toBe(false);
   });
@@ -61,7 +56,7 @@ describe.skipIf(!canMount || !isRoot)('after kill -9 of the process that serves 
     await scene.mount(`s3://${scene.playground.bucket}`, mountPoint);
     const [pid = 0] = await scene.daemons();
     process.kill(pid, 'SIGKILL');
-    await gone(pid, scene.signal);
+    await untilEnded(pid, scene.signal);
     const refused = ['mount', 's3://bob', mountPoint, ...scene.store];
     const { exitCode } = await scene.user.wire(refused, scene.signal, { allow: [8] });
     expect(exitCode).toBe(8);
@@ -85,7 +80,7 @@ describe.skipIf(!canMount || !isRoot)('after kill -9 of the process that serves 
     const [pid = 0] = await scene.daemons();
     const bare = (await stat(user.folder)).dev;
     process.kill(pid, 'SIGKILL');
-    await gone(pid, signal);
+    await untilEnded(pid, signal);
 
     const watching = new AbortController();
     const seen = watchDevices(mountPoint, watching.signal);
@@ -123,7 +118,7 @@ describe.skipIf(!canMount)('the process that serves a mount', () => {
       await writeFile(join(mountPoint, 'x'), 'y');
       const [pid = 0] = await scene.daemons();
       process.kill(pid, name);
-      await gone(pid, scene.signal);
+      await untilEnded(pid, scene.signal);
       expect(await mountsBelow(scene.user.folder)).toEqual([]);
       expect(await exists(mountPoint)).toBe(false);
       const keys = scene.playground.s3.foreign.objects(scene.playground.bucket);
@@ -151,7 +146,7 @@ describe.skipIf(!canMount)('the process that serves a mount', () => {
     await writeFile(join(mountPoint, 'x'), 'y');
     const [pid = 0] = await scene.daemons();
     process.kill(pid, 'SIGUSR2');
-    await gone(pid, scene.signal);
+    await untilEnded(pid, scene.signal);
     expect(await mountsBelow(scene.user.folder)).toEqual([]);
     // Nothing is in the way of the next one.
     await scene.mount(source, mountPoint);

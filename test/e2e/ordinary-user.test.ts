@@ -8,9 +8,8 @@ import { chmod, chown, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Finished, run } from '../../scripts/demo/programs.ts';
-import { systemClock } from '../../src/lib/clock.ts';
-import { startOfProcess } from '../../src/lib/process-start.ts';
 import { exitCodeOf } from '../../src/lib/wire-error.ts';
+import { untilEnded } from '../fixtures/ended-process.ts';
 import { runProgram } from '../fixtures/mount-tools.ts';
 import { canMount, isRoot, Scene, wireCommand } from '../fixtures/real-mount.ts';
 
@@ -206,7 +205,7 @@ describe.skipIf(why !== undefined)(`an ordinary user${suffix}`, () => {
     await inside.run('cp', '/etc/hostname', join(mountPoint, 'kept'));
     const [pid = 0] = await inside.daemons();
     process.kill(pid, 'SIGKILL');
-    while (startOfProcess(pid) !== '') await systemClock.sleep(20, scene.signal);
+    await untilEnded(pid, scene.signal);
     const listed = await inside.run('ls', mountPoint);
     expect(listed.stderr).toContain('not connected');
     expect((await inside.wire('status')).stdout).toContain(`${mountPoint}: dead`);
