@@ -104,6 +104,8 @@ async function compile(compiler: string): Promise<void> {
   const partial = `${output}.${process.pid}`;
   await run(compiler, [
     ...['-std=c++17', '-O2', '-Wall', '-Wextra', '-fPIC', '-shared', '-fvisibility=hidden'],
+    // A thread of ours may still run when the last worker that loaded it has ended.
+    '-Wl,-z,nodelete',
     ...['-DNAPI_VERSION=8', `-I${headerFolder}`, `-I${nodeHeaders}`],
     ...sources.sort().map((name) => join(sourceFolder, name)),
     ...['-pthread', '-o', partial],

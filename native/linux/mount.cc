@@ -110,9 +110,8 @@ napi_value MountBy(napi_env env, napi_callback_info info, int (*how)(const Mount
   return RunJob(env, [request, how] { return how(request); });
 }
 
-int UnmountTarget(const std::string& target, bool lazy) {
-  const int flags = UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0);
-  return ::umount2(target.c_str(), flags) == 0 ? 0 : -errno;
+int UnmountTarget(const std::string& target, int flags) {
+  return ::umount2(target.c_str(), UMOUNT_NOFOLLOW | flags) == 0 ? 0 : -errno;
 }
 
 }  // namespace
@@ -157,7 +156,7 @@ napi_value Unmount(napi_env env, napi_callback_info info) {
   const std::string target = args.String(0);
   const bool lazy = args.Uint(1) != 0;
   if (!args.ok()) return nullptr;
-  return RunJob(env, [target, lazy] { return UnmountTarget(target, lazy); });
+  return RunJob(env, [target, lazy] { return UnmountTarget(target, lazy ? MNT_DETACH : 0); });
 }
 
 napi_value UnmountSync(napi_env env, napi_callback_info info) {
@@ -165,7 +164,9 @@ napi_value UnmountSync(napi_env env, napi_callback_info info) {
   const std::string target = args.String(0);
   const bool lazy = args.Uint(1) != 0;
   if (!args.ok()) return nullptr;
-  return Int(env, UnmountTarget(target, lazy));
+  // MNT_FORCE cuts the connection off. Closing the device does not while our thread is in the
+  // kernel with a notification that waits for a READ: then the process could not end either.
+  return Int(env, UnmountTarget(target, lazy ? MNT_DETACH | MNT_FORCE : 0));
 }
 
 napi_value SocketPair(napi_env env, napi_callback_info) {

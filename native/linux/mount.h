@@ -26,7 +26,10 @@ napi_value ReplaceTop(napi_env env, napi_callback_info info);
 /** unmount(target, lazy) → promise of 0 or -errno. */
 napi_value Unmount(napi_env env, napi_callback_info info);
 
-/** unmountSync(target, lazy) → 0 or -errno. For the last moments of a process. */
+/**
+ * unmountSync(target, lazy) → 0 or -errno. For the last moments of a process: `lazy` also cuts the
+ * connection of a FUSE mount off.
+ */
 napi_value UnmountSync(napi_env env, napi_callback_info info);
 
 /** socketPair() → [ours, theirs], both close-on-exec; throws with no descriptors left. */

@@ -37,9 +37,19 @@ bool Notifier::Start(napi_env env) {
   }
   // A waiting notification must not keep the process alive.
   napi_unref_threadsafe_function(env, done);
+  // Added after the function, so it runs before Node frees that.
+  napi_add_env_cleanup_hook(env, OnEnvironmentEnd, new std::weak_ptr<State>(state_));
   std::thread(Run, state_, done).detach();
   started_ = true;
   return true;
+}
+
+void Notifier::OnEnvironmentEnd(void* weak_state) {
+  const std::unique_ptr<std::weak_ptr<State>> weak(static_cast<std::weak_ptr<State>*>(weak_state));
+  const std::shared_ptr<State> state = weak->lock();
+  if (state == nullptr) return;
+  const std::lock_guard<std::mutex> lock(state->calls);
+  state->environment_gone = true;
 }
 
 void Notifier::Stop() {
@@ -61,15 +71,20 @@ void Notifier::Run(std::shared_ptr<State> state, napi_threadsafe_function done) 
       const ssize_t written = ::write(state->device->get(), task->message.data(), task->message.size());
       task->result = written < 0 ? -errno : 0;
     }
-    if (napi_call_threadsafe_function(done, task, napi_tsfn_nonblocking) != napi_ok) {
-      // The environment is closing: the function is gone and must not be released either.
-      delete task;
-      return;
+    {
+      const std::lock_guard<std::mutex> calling(state->calls);
+      if (state->environment_gone ||
+          napi_call_threadsafe_function(done, task, napi_tsfn_nonblocking) != napi_ok) {
+        // The function is gone, or going, and must not be released either.
+        delete task;
+        return;
+      }
     }
     lock.lock();
   }
   lock.unlock();
-  napi_release_threadsafe_function(done, napi_tsfn_release);
+  const std::lock_guard<std::mutex> calling(state->calls);
+  if (!state->environment_gone) napi_release_threadsafe_function(done, napi_tsfn_release);
 }
 
 void Notifier::Settle(napi_env env, napi_value, void*, void* data) {

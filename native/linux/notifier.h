@@ -52,9 +52,13 @@ class Notifier {
     std::condition_variable wake;
     std::deque<Task*> tasks;
     bool stopping = false;
+    /** Held while the thread calls into Node, which frees `done` when its environment ends. */
+    std::mutex calls;
+    bool environment_gone = false;
   };
 
   bool Start(napi_env env);
+  static void OnEnvironmentEnd(void* weak_state);
   static void Run(std::shared_ptr<State> state, napi_threadsafe_function done);
   static void Settle(napi_env env, napi_value, void*, void* task);
 

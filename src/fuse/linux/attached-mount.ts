@@ -78,12 +78,13 @@ export class AttachedMount implements Attachment {
   }
 
   /**
-   * Without asking programs or the event loop. The device is closed first, so that nothing the
-   * kernel does then can wait for us.
+   * Without asking programs or the event loop. What waits is answered and the device closed first,
+   * so that nothing the kernel does then can wait for us: a notification that it holds until a READ
+   * is answered would keep the device open, and this process from ending.
    */
   unmountNow(): void {
     if (this.#over) return;
-    this.#channel.close();
+    this.#stop();
     if (this.#ours === undefined || this.#staysDead) return;
     if (!this.#isOnTop(parseMountinfo(readFileSync(MOUNTINFO_PATH, 'utf8')))) return;
     detachNow(this.#addon, this.#ours.method, this.mountPoint);
