@@ -1,14 +1,17 @@
 /**
  * What JavaScript cannot do itself on Linux: mount(2) and umount2(2), descriptors over sockets,
- * locks, ioctls, and /dev/fuse on the event loop. Only system calls: the protocol is in src/fuse/protocol.
+ * locks, ioctls, keyrings, and /dev/fuse on the event loop. Only system calls: the protocol is in
+ * src/fuse/protocol.
  */
 #include <node_api.h>
 
 #include "backing.h"
 #include "channel.h"
 #include "fusectl.h"
+#include "keyring.h"
 #include "lock.h"
 #include "mount.h"
+#include "process.h"
 
 NAPI_MODULE_INIT() {
   const napi_property_descriptor functions[] = {
@@ -27,6 +30,10 @@ NAPI_MODULE_INIT() {
       WIRE_FUNCTION("closeBacking", CloseBacking),
       WIRE_FUNCTION("abortConnection", AbortConnection),
       WIRE_FUNCTION("lockFile", LockFile),
+      WIRE_FUNCTION("keyringAdd", KeyringAdd),
+      WIRE_FUNCTION("keyringRead", KeyringRead),
+      WIRE_FUNCTION("keyringUnlink", KeyringUnlink),
+      WIRE_FUNCTION("forbidDump", ForbidDump),
 #undef WIRE_FUNCTION
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);

@@ -1,11 +1,8 @@
 /**
- * The addon of native/: only system calls, typed. Results follow one rule: a value >= 0, or a
- * negative errno.
+ * What of the addon in native/ mounting needs: only system calls, typed. Results follow one rule: a
+ * value >= 0, or a negative errno.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { addonTarget, loadAddon } from '../lib/native-addon.ts';
 import { WireError } from '../lib/wire-error.ts';
 
 /** `MS_*` of mount(2), Linux `include/uapi/linux/mount.h`. */
@@ -57,6 +54,7 @@ export interface NativeAddon {
   readonly replaceTop: MountCall;
   /** umount2(2) of a path that is not followed; `lazy` 1 is MNT_DETACH. */
   unmount(target: string, lazy: 0 | 1): Promise<number>;
+  /** Before it returns; `lazy` also cuts the connection of a FUSE mount off. */
   unmountSync(target: string, lazy: 0 | 1): number;
   socketPair(): readonly [number, number];
   receiveDescriptor(socket: number): number;
@@ -70,51 +68,23 @@ export interface NativeAddon {
   readonly Channel: NativeChannelConstructor;
 }
 
-const PACKAGE_NAME = 'wire-mount';
-
 /**
- * Loads the addon for this system: what `npm run build` made, else the published one.
+ * The addon for this system.
  *
  * @throws WireError of kind `no-fuse` when there is none that loads.
  */
 export function loadNative(): NativeAddon {
-  const target = `${process.platform}-${process.arch}`;
-  const root = findPackageRoot(dirname(fileURLToPath(import.meta.url)));
-  const paths = ['build', 'prebuilds'].map((kind) =>
-    join(root, 'native', kind, target, 'wire.node'),
-  );
-  const present = paths.filter((path) => existsSync(path));
-  let cause: unknown;
-  for (const path of present) {
-    try {
-      return createRequire(import.meta.url)(path) as NativeAddon;
-    } catch (error) {
-      cause = error;
-    }
+  try {
+    return loadAddon() as NativeAddon;
+  } catch (cause) {
+    throw new WireError(
+      'no-fuse',
+      {
+        tried: `load the FUSE addon for ${addonTarget()}`,
+        answered: cause instanceof Error ? cause.message : 'there is none',
+        next: 'in a checkout run `npm run build` (it needs a C++ compiler); a package that was installed holds it for the systems it was released for',
+      },
+      { cause },
+    );
   }
-  throw new WireError(
-    'no-fuse',
-    {
-      tried: `load the FUSE addon for ${target}`,
-      answered: cause instanceof Error ? cause.message : 'there is none',
-      next: 'in a checkout run `npm run build` (it needs a C++ compiler); a package that was installed holds it for the systems it was released for',
-    },
-    { cause },
-  );
-}
-
-/** This code runs from dist/, build/src/ and src/: the package is the first one of our name above. */
-function findPackageRoot(from: string): string {
-  for (let folder = from; ; folder = dirname(folder)) {
-    const manifest = join(folder, 'package.json');
-    if (existsSync(manifest) && nameOf(manifest) === PACKAGE_NAME) return folder;
-    if (folder === dirname(folder)) return from;
-  }
-}
-
-function nameOf(manifest: string): unknown {
-  const content: unknown = JSON.parse(readFileSync(manifest, 'utf8'));
-  return typeof content === 'object' && content !== null && 'name' in content
-    ? content.name
-    : undefined;
 }

@@ -1,7 +1,9 @@
 /**
  * Structured log: one JSON object a line. Fields are plain values by name; a `Secret` prints as
- * `[secret]`, an `Error` as its name and message with its causes.
+ * `[secret]`, an `Error` as its name and message with its causes, bytes as their number. Every
+ * text passes `redactKnown` on its way out, so that no line shows a secret that somebody quotes.
  */
+import { redactKnown } from './secret.ts';
 
 export const logLevels = ['error', 'warn', 'info', 'debug', 'trace'] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -31,7 +33,7 @@ export function createLog(
   const write = (at: LogLevel, event: string, fields: LogFields | undefined): void => {
     if (logLevels.indexOf(at) > logLevels.indexOf(level)) return;
     const entry = { time: new Date(now()).toISOString(), level: at, event, ...context, ...fields };
-    sink(JSON.stringify(entry, (_, value: unknown) => (isError(value) ? describe(value) : value)));
+    sink(lineOf(entry));
   };
   return {
     error: (event, fields) => write('error', event, fields),
@@ -50,12 +52,32 @@ export const silentLog: Log = createLog(
   () => 0,
 );
 
-function isError(value: unknown): value is Error {
-  return value instanceof Error;
+/** A log must not fail: what JSON cannot hold is left out. */
+function lineOf(entry: LogFields): string {
+  try {
+    return JSON.stringify(entry, printable);
+  } catch (error) {
+    const { time, level, event } = entry;
+    return JSON.stringify({ time, level, event, unprintable: String(error) }, printable);
+  }
 }
 
-function describe(error: Error): Record<string, unknown> {
-  const { cause } = error;
-  const facts = { name: error.name, message: error.message };
-  return cause instanceof Error ? { ...facts, cause: describe(cause) } : facts;
+/** Replacer of `JSON.stringify`; `this` has the value as it was before `toJSON`. */
+function printable(this: unknown, key: string, value: unknown): unknown {
+  const raw = (this as Readonly<Record<string, unknown>>)[key];
+  if (ArrayBuffer.isView(raw)) return `[${raw.byteLength} bytes]`;
+  if (value instanceof Error) return describe(value, MAX_CAUSES);
+  if (typeof value === 'bigint') return String(value);
+  return typeof value === 'string' ? redactKnown(value) : value;
+}
+
+/** Causes of causes beyond this tell nothing new, and might go in a circle. */
+const MAX_CAUSES = 8;
+
+function describe(error: Error, causes: number): Record<string, unknown> {
+  const { name, message, cause } = error;
+  const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
+  const facts = { name, message, ...code };
+  if (!(cause instanceof Error) || causes === 0) return facts;
+  return { ...facts, cause: describe(cause, causes - 1) };
 }

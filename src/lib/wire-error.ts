@@ -3,6 +3,7 @@
  * `fs/errno.ts` turns kinds into an errno for programs, `cli/` into an exit code for people.
  * Nobody decides by a message's text.
  */
+import { redactKnown } from './secret.ts';
 
 /** Exit code of the command for each kind; README lists the same table (a test compares them). */
 export const exitCodeOf = {
@@ -28,7 +29,7 @@ export const exitCodeOf = {
 
 export type WireErrorKind = keyof typeof exitCodeOf;
 
-/** The facts of a refusal. All texts are shown to people: they never hold a secret. */
+/** The facts of a refusal. All texts are shown to people: known secrets in them are blanked. */
 export interface WireErrorFacts {
   /** What was attempted, as a clause: `open https://iam.example/.well-known/openid-configuration`. */
   readonly tried: string;
@@ -45,9 +46,10 @@ export class WireError extends Error {
   readonly facts: WireErrorFacts;
 
   constructor(kind: WireErrorKind, facts: WireErrorFacts, options?: ErrorOptions) {
-    super(`cannot ${facts.tried}: ${facts.answered}`, options);
+    const clean = withoutSecrets(facts);
+    super(`cannot ${clean.tried}: ${clean.answered}`, options);
     this.kind = kind;
-    this.facts = facts;
+    this.facts = clean;
   }
 
   get exitCode(): number {
@@ -59,4 +61,10 @@ export class WireError extends Error {
     const { next } = this.facts;
     return next === undefined ? this.message : `${this.message}; ${next}`;
   }
+}
+
+/** Servers quote what they were sent, and their words end up here. */
+function withoutSecrets({ tried, answered, next }: WireErrorFacts): WireErrorFacts {
+  const facts = { tried: redactKnown(tried), answered: redactKnown(answered) };
+  return next === undefined ? facts : { ...facts, next: redactKnown(next) };
 }

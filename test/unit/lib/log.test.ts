@@ -39,6 +39,40 @@ describe('createLog', () => {
     expect(text[0]).not.toContain('t0ken');
   });
 
+  it('shows no secret that an error, its cause or a server quotes', () => {
+    const { text, log } = recorded('trace');
+    new Secret('device-code-1234');
+    const cause = Object.assign(new Error('Authorization pending for code: device-code-1234'), {
+      code: 'E device-code-1234',
+    });
+    const error = new Error('polling code=device-code-1234', { cause });
+    log.with({ context: 'device-code-1234' }).error('on device-code-1234', {
+      error,
+      stack: error.stack,
+      url: new URL('https://iam.example/?code=device-code-1234'),
+      nested: { list: ['device-code-1234', { said: 'device-code-1234' }] },
+      bytes: Buffer.from('device-code-1234'),
+      more: new Uint8Array(3),
+    });
+    expect(text[0]).not.toContain('device-code-1234');
+    expect(text[0]).toContain('pending for code: [secret]');
+    expect(text[0]).toContain('"bytes":"[16 bytes]","more":"[3 bytes]"');
+  });
+
+  it('writes a line whatever it is given', () => {
+    const { lines, log } = recorded('trace');
+    const circle: Record<string, unknown> = {};
+    circle['self'] = circle;
+    const error = new Error('round');
+    error.cause = error;
+    log.info('circle', { circle });
+    log.info('big', { big: 10n ** 20n });
+    log.info('causes', { error });
+    expect(lines).toHaveLength(3);
+    expect(lines[0]).toMatchObject({ event: 'circle', level: 'info' });
+    expect(lines[1]).toMatchObject({ big: '100000000000000000000' });
+  });
+
   it('keeps a line break inside its one line', () => {
     const { text, log } = recorded('info');
     log.info('said', { words: 'one\ntwo' });
