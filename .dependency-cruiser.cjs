@@ -21,7 +21,7 @@ const mayImport = {
 /** Packages that one folder owns; nobody else may import them. */
 const ownedBy = {
   '^openid-client': 'auth',
-  '^undici|^http-proxy-agent|^https-proxy-agent|^proxy-from-env': 'net',
+  '^undici': 'net',
   '^@napi-rs/keyring': 'auth',
   '^@aws-sdk/|^@smithy/': 's3',
   '^fuse-native': 'fuse',

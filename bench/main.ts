@@ -6,6 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import { cpus, release, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { GiB } from '../src/lib/bytes.ts';
+import { measureIdentity } from './identity/suite.ts';
 import { formatReport, type Measurement, resultOf, type SuiteReport } from './report.ts';
 import { measureStart } from './start.ts';
 import { measureTransport } from './transport/suite.ts';
@@ -25,6 +26,7 @@ export interface SuiteOptions {
 }
 
 const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<SuiteOutcome>>> = {
+  identity: measureIdentity,
   start: async ({ signal }) => await measureStart(signal),
   transport: measureTransport,
 };

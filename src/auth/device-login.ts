@@ -8,6 +8,7 @@ import { Secret } from '../lib/secret.ts';
 import { WireError } from '../lib/wire-error.ts';
 import { firstPace, nextPace, type PollAnswer, waitMs } from './device-poll.ts';
 import type { Asked } from './grant.ts';
+import type { Issuer } from './issuer.ts';
 import { defined } from './login-codec.ts';
 import type { DeviceCode, LoginEvents } from './login-events.ts';
 import {
@@ -26,6 +27,13 @@ const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 /** A person who comes late gets one more code, not codes for ever. */
 const RESTARTS = 1;
 
+/** A code that ran out while a laptop slept: its network is back within this, or the person is. */
+const RESTART_PATIENCE_MS = 60_000;
+const RESTART_RETRY_MS = 5000;
+
+/** More than a person could copy, or a QR code hold (ISO/IEC 18004: 2953 bytes). */
+const MAX_ADDRESS_CHARS = 2000;
+
 /** A code that was requested, as only this file knows it. */
 interface Pending {
   readonly shown: DeviceCode;
@@ -38,7 +46,7 @@ interface Pending {
  * Requests a code, shows it and waits until the person has approved.
  *
  * @throws WireError `login-denied`, `login-expired`, `identity-refused`, `unsupported`;
- *   `unreachable` and `unavailable` only from before a code was shown.
+ *   `unreachable` and `unavailable` when no code can be had.
  */
 export async function deviceLogin(
   provider: Provider,
@@ -47,13 +55,27 @@ export async function deviceLogin(
   signal: AbortSignal,
 ): Promise<Answer<Tokens>> {
   for (let restarts = 0; ; restarts += 1) {
-    const pending = await requestCode(provider, asked, signal);
+    const pending =
+      restarts === 0
+        ? await requestCode(provider, asked, signal)
+        : await requestAnother(provider, asked, events, signal);
     if (restarts > 0) events.restarted?.();
     events.code(pending.shown);
     const answer = await awaitApproval(provider, asked, pending, events, signal);
     if (answer !== 'expired') return answer;
     if (restarts === RESTARTS) throw expired(provider);
   }
+}
+
+/** @throws WireError `unsupported` when the provider gives no codes. */
+export function deviceEndpoint(issuer: Issuer): string {
+  const { device_authorization_endpoint: device, authorization_endpoint: page } = issuer.metadata;
+  if (device !== undefined) return device;
+  const tried = `get a login code from ${issuer.url}`;
+  const lacking = missing(tried, issuer, 'device_authorization_endpoint');
+  if (page === undefined) throw lacking;
+  const next = 'log in with a browser on this machine: add --flow browser';
+  throw new WireError(lacking.kind, { ...lacking.facts, next });
 }
 
 async function requestCode(
@@ -63,9 +85,6 @@ async function requestCode(
 ): Promise<Pending> {
   const { issuer, clock } = provider;
   const tried = `get a login code from ${issuer.url}`;
-  if (issuer.metadata.device_authorization_endpoint === undefined) {
-    throw missing(tried, issuer, 'device_authorization_endpoint');
-  }
   const parameters = { scope: asked.scopes.join(' '), ...defined({ audience: asked.audience }) };
   const { value, sentAtMs } = await callProvider(
     tried,
@@ -93,11 +112,37 @@ async function requestCode(
   };
 }
 
+/** Nobody watches a second beginning: it outlasts a network that is just coming back. */
+async function requestAnother(
+  provider: Provider,
+  asked: Asked,
+  events: LoginEvents,
+  signal: AbortSignal,
+): Promise<Pending> {
+  const patience = new Deadline(provider.clock, RESTART_PATIENCE_MS);
+  for (;;) {
+    try {
+      return await requestCode(provider, asked, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      const passing = error instanceof WireError && meaningOf(error) === 'trouble';
+      if (!passing || patience.leftMs() <= RESTART_RETRY_MS) throw error;
+      events.trouble?.(error);
+    }
+    await provider.clock.sleep(RESTART_RETRY_MS, signal);
+  }
+}
+
 /** A person opens it, perhaps by a click: nothing but a web page. */
 function webAddress(tried: string, text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol === 'https:' || url?.protocol === 'http:') return url.href;
-  throw new MalformedReplyError(tried, 'its verification_uri is not a web address', false);
+  const isPage = url?.protocol === 'https:' || url?.protocol === 'http:';
+  if (isPage && url.href.length <= MAX_ADDRESS_CHARS) return url.href;
+  throw new MalformedReplyError(
+    tried,
+    'its verification_uri is no web address that could be shown',
+    false,
+  );
 }
 
 async function awaitApproval(
@@ -184,8 +229,7 @@ function expired(provider: Provider): WireError {
   return new WireError('login-expired', {
     tried: `log in at ${provider.issuer.url}`,
     answered: 'nobody approved the code before it expired',
-    // INDIGO IAM does not report a denial: the code just runs out.
-    next: `approve it on the web page after: wire login ${provider.issuer.url}`,
+    next: `run: wire login ${provider.issuer.url} (INDIGO IAM does not tell when Deny was pressed)`,
   });
 }
 

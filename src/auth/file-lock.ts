@@ -69,6 +69,19 @@ export async function withFileLock<T>(
   }
 }
 
+/** A name for this process, told apart from any other of any machine and time. */
+export function ownProcess(): string {
+  const { pid, started, place } = ownIdentity();
+  return `${pid} ${started} ${place}`;
+}
+
+/** Whether the process of that name still runs here; undefined when it was of another place. */
+export function stillRuns(name: string): boolean | undefined {
+  const [pid = '', started = '', ...place] = name.split(' ');
+  if (place.join(' ') !== ownIdentity().place) return undefined;
+  return startOfProcess(Number(pid)) === started;
+}
+
 async function acquire(file: string, clock: Clock, signal: AbortSignal): Promise<string> {
   const self = { ...ownIdentity(), nonce: randomBytes(16).toString('hex') };
   const start = clock.monotonic();
@@ -147,18 +160,26 @@ async function beat(
   }
 }
 
+/** @throws WireError `config` when there can be no file: no room, no right. */
 function tryCreate(file: string, content: string): boolean {
   try {
     const fd = openSync(file, EXCLUSIVE, 0o600);
     try {
       writeSync(fd, content);
+    } catch (error) {
+      // An empty one would hold everybody up and name nobody.
+      unlinkSync(file);
+      throw error;
     } finally {
       closeSync(fd);
     }
     return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
-    throw error;
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'EEXIST') return false;
+    const facts = { tried: `lock ${file}`, answered: code ?? String(error) };
+    const next = 'check that folder and that there is room in it';
+    throw new WireError('config', { ...facts, next }, { cause: error });
   }
 }
 

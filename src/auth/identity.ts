@@ -5,6 +5,7 @@ import { Secret } from '../lib/secret.ts';
 import { decodeJwt, type JwtClaims, toClaims } from './jwt.ts';
 import { defined } from './login-codec.ts';
 import { callProvider, type Provider } from './provider-call.ts';
+import { presentable } from './refusal.ts';
 
 export interface Identity {
   readonly subject: string;
@@ -27,17 +28,19 @@ export async function whoIs(
   const token = new Secret(tokens.access_token);
   const known = [told === undefined ? undefined : toClaims(told), decodeJwt(token)];
   const first = merge(known);
-  if (first.username !== undefined || first.subject === UNKNOWN) return first;
+  const named = first.username !== undefined && first.groups.length > 0;
+  if (named || first.subject === UNKNOWN) return first;
   return merge([...known, await userinfo(provider, token, first.subject, signal)]);
 }
 
 function merge(sources: readonly (JwtClaims | undefined)[]): Identity {
   const claims = sources.filter((source) => source !== undefined);
   const username = claims.find((claim) => claim.username !== undefined)?.username;
+  const shown = (text: string): string => presentable(text, []);
   return {
     subject: claims.find((claim) => claim.subject !== undefined)?.subject ?? UNKNOWN,
-    groups: claims.find((claim) => claim.groups.length > 0)?.groups ?? [],
-    ...defined({ username }),
+    groups: (claims.find((claim) => claim.groups.length > 0)?.groups ?? []).map(shown),
+    ...defined({ username: username === undefined ? undefined : shown(username) }),
   };
 }
 

@@ -2,6 +2,7 @@
 import type { ServerMetadata } from 'openid-client';
 
 import { WireError } from '../lib/wire-error.ts';
+import { namesServer } from '../net/host-list.ts';
 import { assertSafeUrl, exchange, type HttpOptions, type HttpReply } from '../net/http.ts';
 import { isObject } from './jwt.ts';
 import { refusalOf } from './refusal.ts';
@@ -12,7 +13,10 @@ export interface Issuer {
   readonly metadata: ServerMetadata;
 }
 
-/** The endpoints secrets are sent to, and the person's browser. */
+/**
+ * The endpoints secrets are sent to, and the person's browser. Whatever else a document names is
+ * not used, and may be anywhere.
+ */
 const endpointNames = [
   'token_endpoint',
   'device_authorization_endpoint',
@@ -91,12 +95,12 @@ function checkEndpoints(
     const endpoint = document[name];
     if (endpoint === undefined) continue;
     assertSafeUrl(`use the ${name} of ${base}`, endpoint);
-    const other = new URL(endpoint).host;
-    if (other === host || allowed.includes(other)) continue;
+    const { host: other, hostname, port } = new URL(endpoint);
+    if (other === host || namesServer(allowed, hostname, Number(port || '443'))) continue;
     throw new WireError('config', {
       tried,
       answered: `its ${name} is on another host, ${other}`,
-      next: 'ask its administrators whether that is meant',
+      next: `ask its administrators whether that is meant; then add --allow-endpoint-host ${other}`,
     });
   }
 }

@@ -14,6 +14,8 @@ export interface JwtClaims {
   readonly notBeforeMs: number | undefined;
   readonly username: string | undefined;
   readonly groups: readonly string[];
+  /** `scope` of RFC 9068, space separated. */
+  readonly scopes: readonly string[];
 }
 
 /** The claims of `token`, or undefined when it is not a JWT: some providers' tokens are opaque. */
@@ -41,6 +43,7 @@ export function toClaims(json: Readonly<Record<string, unknown>>): JwtClaims {
     username: text(json['preferred_username']) ?? text(json['name']),
     // The WLCG profile has a claim of its own (WLCG Common JWT Profiles 1.0).
     groups: texts(json['groups'] ?? json['wlcg.groups']),
+    scopes: (text(json['scope']) ?? '').split(' ').filter((scope) => scope !== ''),
   };
 }
 

@@ -1,7 +1,10 @@
 /** Logins as JSON, for inside the sealed vault only. */
+import type { BootMoment } from '../lib/clock.ts';
 import { Secret } from '../lib/secret.ts';
 import { isObject } from './jwt.ts';
 import type {
+  PendingHolder,
+  PendingRefresh,
   StoredAccess,
   StoredClient,
   StoredGrant,
@@ -49,6 +52,7 @@ function readClient(fields: Fields): StoredClient {
 function readRegistration(fields: Fields): StoredRegistration {
   const optional = defined({
     scopes: fields.optional('scopes', toTexts),
+    redirectUris: fields.optional('redirectUris', toTexts),
     uri: fields.optional('uri', toText),
     token: fields.optional('token', toSecret),
   });
@@ -61,6 +65,9 @@ function readGrant(fields: Fields): StoredGrant {
     audience: fields.optional('audience', toText),
     refreshToken: fields.optional('refreshToken', toSecret),
     refreshExpiresAtMs: fields.optional('refreshExpiresAtMs', toNumber),
+    refreshIssuedAtMs: fields.optional('refreshIssuedAtMs', toNumber),
+    rotates: fields.optional('rotates', toBoolean),
+    pending: fields.optional('pending', (value) => readPending(new Fields(value))),
   });
   return {
     subject: fields.text('subject'),
@@ -71,15 +78,31 @@ function readGrant(fields: Fields): StoredGrant {
   };
 }
 
+function readPending(fields: Fields): PendingRefresh {
+  const holder = fields.optional('holder', (value) => readHolder(new Fields(value)));
+  const refusedAtMs = fields.optional('refusedAtMs', toNumber);
+  return { sentAtMs: toNumber(fields.value('sentAtMs')), ...defined({ holder, refusedAtMs }) };
+}
+
+function readHolder(fields: Fields): PendingHolder {
+  return { process: fields.text('process'), nonce: fields.text('nonce') };
+}
+
 function readAccess(fields: Fields): StoredAccess {
   const audience = fields.optional('audience', toText);
   const expiresAtMs = fields.optional('expiresAtMs', toNumber);
+  const askedScopes = fields.optional('askedScopes', toTexts);
+  const issuedAtBoot = fields.optional('issuedAtBoot', (value) => readMoment(new Fields(value)));
   return {
     token: toSecret(fields.value('token')),
     scopes: toTexts(fields.value('scopes')),
     issuedAtMs: toNumber(fields.value('issuedAtMs')),
-    ...defined({ audience, expiresAtMs }),
+    ...defined({ audience, expiresAtMs, askedScopes, issuedAtBoot }),
   };
+}
+
+function readMoment(fields: Fields): BootMoment {
+  return { start: fields.text('start'), ms: toNumber(fields.value('ms')) };
 }
 
 /** An object whose fields are checked as they are read. */
@@ -112,6 +135,11 @@ function toText(value: unknown): string {
 
 function toNumber(value: unknown): number {
   if (typeof value !== 'number') throw new Error('not a number');
+  return value;
+}
+
+function toBoolean(value: unknown): boolean {
+  if (typeof value !== 'boolean') throw new Error('not yes or no');
   return value;
 }
 

@@ -12,9 +12,20 @@ export interface DeviceCode {
   readonly expiresAtMs: number;
 }
 
+/** The provider's page, for a browser of this machine. */
+export interface LoginPage {
+  readonly url: string;
+  /** Where the browser comes back to: `http://127.0.0.1:PORT/…`. */
+  readonly redirectUri: string;
+  /** Until when that is waited for; by our wall clock, ms since the epoch. */
+  readonly expiresAtMs: number;
+}
+
 export interface LoginEvents {
   /** Show this; called again, after `restarted`, when a code ran out. */
   code(code: DeviceCode): void;
+  /** Instead of a code, in a login with a browser: show this and open it. */
+  page?(page: LoginPage): void;
   /** Still waiting, with this much of the code's life left. */
   pending?(remainingMs: number): void;
   /** A poll got no answer; the next one may. */

@@ -1,6 +1,7 @@
 /** A stored login as it may be shown: without secrets. */
 import type { AuthContext } from './auth-context.ts';
 import { defined } from './login-codec.ts';
+import { endOf } from './token-life.ts';
 import type { StoredLogin } from './token-vault.ts';
 
 export interface LoginSummary {
@@ -16,6 +17,8 @@ export interface LoginSummary {
   readonly accessExpiresAtMs?: number;
   /** When the login ends for good, where the provider says so; ms since the epoch. */
   readonly refreshExpiresAtMs?: number;
+  /** From when on that end is near enough to be told unasked; ms since the epoch. */
+  readonly endNoticeFromMs?: number;
   /** Whether new access tokens can be had without the person. */
   readonly renewable: boolean;
   readonly clientId: string;
@@ -52,6 +55,12 @@ export function summaryOf({ issuer, client, grant }: StoredLogin): LoginSummary 
     scopes,
     renewable: grant.refreshToken !== undefined,
     clientId: client.id,
-    ...defined({ username, audience, accessExpiresAtMs, refreshExpiresAtMs }),
+    ...defined({
+      username,
+      audience,
+      accessExpiresAtMs,
+      refreshExpiresAtMs,
+      endNoticeFromMs: endOf(grant)?.noticeFromMs,
+    }),
   };
 }

@@ -1,19 +1,18 @@
 /**
- * Access tokens of a stored login. Refreshed before they end, by one caller of one process at a
- * time: a refresh token that rotates must never be used twice (RFC 9700 §4.14.2). Invariant: a
- * rotated refresh token is in the vault before the access token that came with it is handed out.
+ * Access tokens of a stored login, refreshed before they end: one refresh at a time among all
+ * callers of all processes (`login-renewal.ts`). Invariant: a token is handed out only while the
+ * vault says that nobody has begun a refresh since it was made, for INDIGO IAM kills it then.
  */
-
+import { raceAbort } from '../lib/abort.ts';
 import { Deadline } from '../lib/deadline.ts';
 import { SharedWork } from '../lib/shared-work.ts';
-import { WireError } from '../lib/wire-error.ts';
 import type { AuthContext } from './auth-context.ts';
-import { discoverIssuer, type Issuer, withoutSlash } from './issuer.ts';
+import { withoutSlash } from './issuer.ts';
 import { defined } from './login-codec.ts';
-import { refreshed } from './refresh.ts';
-import { isLivelyEnough, UNKNOWN_LIFE_MS } from './token-life.ts';
+import { LoginRenewal } from './login-renewal.ts';
+import { ageOf, endOf, isLivelyEnough, lifeOf } from './token-life.ts';
 import type { AccessToken, TokenSource } from './token-source.ts';
-import type { StoredAccess, StoredGrant, StoredLogin } from './token-vault.ts';
+import type { StoredAccess, StoredGrant } from './token-vault.ts';
 
 export interface LoginTokenOptions {
   readonly issuer: string;
@@ -25,46 +24,109 @@ export interface LoginTokenOptions {
 }
 
 interface Held {
-  readonly token: AccessToken;
+  readonly access: StoredAccess;
   readonly deadline: Deadline;
+  /** Of the vault, when it said that this token is the newest. */
+  readonly generation: string;
 }
 
-/** A discovery document changes with the provider's software, not by the minute. */
-const DISCOVERY_LIFE_MS = 3_600_000;
+/** How often the end of a login is logged. */
+const NOTICE_EVERY_MS = 86_400_000;
 
-export class LoginTokenSource implements TokenSource {
+/**
+ * Who ends wire while the provider's answer is on its way waits this long for it: with a refresh
+ * token that rotates, the answer is the login.
+ */
+const PARTING_MS = 5000;
+
+export class LoginTokenSource implements TokenSource, AsyncDisposable {
   readonly #issuerUrl: string;
   readonly #options: LoginTokenOptions;
   readonly #context: AuthContext;
-  readonly #renewal: SharedWork<Held>;
+  readonly #renewal: LoginRenewal;
+  readonly #sharing: SharedWork<Held>;
   #held: Held | undefined;
   /** What the callers of the next renewal need at most, ms. */
   #wantedLifeMs = 0;
-  #discovered: { readonly issuer: Issuer; readonly deadline: Deadline } | undefined;
-  /** A rotated login that the vault would not take: it must, before anything else happens. */
-  #unsaved: StoredLogin | undefined;
+  #quiet: Deadline | undefined;
 
   constructor(options: LoginTokenOptions) {
     this.#issuerUrl = withoutSlash(options.issuer);
     this.#options = options;
     this.#context = options.context;
-    this.#renewal = new SharedWork(async (signal) => await this.#renew(signal));
+    this.#renewal = new LoginRenewal(this.#issuerUrl, options.context);
+    this.#sharing = new SharedWork(async (signal) => await this.#renew(signal));
   }
 
   async accessToken(minLifeMs: number, signal: AbortSignal): Promise<AccessToken> {
     signal.throwIfAborted();
     const held = this.#held;
     if (held !== undefined) {
-      const { deadline } = held;
-      if (isLivelyEnough(deadline.leftMs(), deadline.lifeMs, minLifeMs)) return held.token;
+      const isLively = isLivelyEnough(
+        this.#leftMs(held.access) ?? 0,
+        lifeOf(held.access),
+        minLifeMs,
+      );
+      if (isLively && (await this.#isNewest(held, signal))) return tokenOf(held);
     }
     this.#wantedLifeMs = Math.max(this.#wantedLifeMs, minLifeMs);
-    return (await this.#renewal.run(signal)).token;
+    try {
+      return tokenOf(await this.#sharing.run(signal));
+    } catch (error) {
+      if (signal.aborted) await this.#part();
+      throw error;
+    }
+  }
+
+  /** Waits for an answer that is on its way, for a few seconds. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#part();
+  }
+
+  async #part(): Promise<void> {
+    const limit = new AbortController();
+    const patience = this.#context.clock.sleep(PARTING_MS, limit.signal);
+    patience.then(
+      () => limit.abort(),
+      () => undefined,
+    );
+    try {
+      await raceAbort(this.#renewal.settled(), limit.signal);
+    } catch {
+      // Longer than that nobody waits.
+    } finally {
+      limit.abort();
+    }
+  }
+
+  /** A vault that cannot be asked is no reason to refuse what is in memory. */
+  async #isNewest(held: Held, signal: AbortSignal): Promise<boolean> {
+    const { vault, log } = this.#context;
+    const generation = await vault.generation();
+    if (generation === held.generation) return true;
+    try {
+      const grant = (await vault.load(this.#issuerUrl, signal))?.grant;
+      if (grant === undefined || grant.pending !== undefined) return false;
+      if (grant.access.token.reveal() !== held.access.token.reveal()) return false;
+      if (this.#held === held) this.#held = { ...held, generation };
+    } catch (error) {
+      signal.throwIfAborted();
+      log.warn('vault not read', { issuer: this.#issuerUrl, error });
+    }
+    return true;
   }
 
   async #renew(signal: AbortSignal): Promise<Held> {
     const { vault } = this.#context;
-    const work = async (locked: AbortSignal): Promise<Held> => await this.#renewLocked(locked);
+    const { audience, scopes } = this.#options;
+    const work = async (locked: AbortSignal): Promise<Held> => {
+      const minLifeMs = this.#wantedLifeMs;
+      const leftMs = this.#leftMs.bind(this);
+      const wish = { minLifeMs, leftMs, ...defined({ audience, scopes }) };
+      const grant = await this.#renewal.run(wish, locked);
+      this.#announceEnd(grant);
+      return this.#hold(grant, await vault.generation());
+    };
     try {
       this.#held = await vault.exclusively(this.#issuerUrl, work, signal);
       return this.#held;
@@ -73,97 +135,36 @@ export class LoginTokenSource implements TokenSource {
     }
   }
 
-  /** Another process may have refreshed since: what is stored now counts. */
-  async #renewLocked(signal: AbortSignal): Promise<Held> {
-    const { vault, log } = this.#context;
-    if (this.#unsaved !== undefined) await this.#save(this.#unsaved);
-    const login = await vault.load(this.#issuerUrl, signal);
-    const grant = login?.grant;
-    if (login === undefined || grant === undefined) throw this.#nobody('nobody is logged in');
-    const stored = this.#adoptable(grant);
-    if (stored !== undefined) return stored;
-    const { refreshToken } = grant;
-    if (refreshToken === undefined)
-      throw this.#nobody('the login has ended and has no refresh token');
-    const issuer = await this.#discover(signal);
-    signal.throwIfAborted();
-    const { clock, http = {} } = this.#context;
-    const provider = { issuer, client: login.client, http, clock };
-    const renewed = await refreshed(provider, grant, refreshToken, this.#asked(grant));
-    const rotated = renewed.refreshToken?.reveal() !== refreshToken.reveal();
-    await this.#store({ ...login, grant: renewed }, rotated);
-    log.info('login renewed', { issuer: this.#issuerUrl, rotated });
-    return this.#hold(renewed.access);
+  #hold({ access }: StoredGrant, generation: string): Held {
+    const deadline = new Deadline(this.#context.clock, this.#leftMs(access) ?? 0);
+    return { access, deadline, generation };
   }
 
-  #asked(grant: StoredGrant): { scopes: readonly string[]; audience?: string } {
-    const { scopes = grant.scopes, audience = grant.audience } = this.#options;
-    return { scopes, ...defined({ audience }) };
-  }
-
-  /** The stored access token, if it is for the same use and will do for all who wait. */
-  #adoptable(grant: StoredGrant): Held | undefined {
-    const { scopes, audience } = this.#asked(grant);
-    const { access } = grant;
-    if (access.audience !== audience) return undefined;
-    if (!scopes.every((scope) => access.scopes.includes(scope))) return undefined;
-    // A clock that was set back behind the token's making says nothing about its age.
-    if (this.#context.clock.now() < access.issuedAtMs) return undefined;
-    const held = this.#hold(access);
-    const lifeMs = lifeOf(access);
-    return isLivelyEnough(held.deadline.leftMs(), lifeMs, this.#wantedLifeMs) ? held : undefined;
-  }
-
-  #hold(access: StoredAccess): Held {
+  /**
+   * By all clocks there are: the wall clock may be set back while the machine sleeps, or while this
+   * process watches.
+   */
+  #leftMs(access: StoredAccess): number | undefined {
     const { clock } = this.#context;
-    const leftMs = access.issuedAtMs + lifeOf(access) - clock.now();
-    const token = { token: access.token, expiresAtMs: access.expiresAtMs };
-    return { token, deadline: new Deadline(clock, leftMs) };
+    const ageMs = ageOf(access, clock);
+    const byAgeMs = ageMs === undefined ? undefined : lifeOf(access) - ageMs;
+    const held = this.#held;
+    if (held?.access.token.reveal() !== access.token.reveal()) return byAgeMs;
+    return Math.min(held.deadline.leftMs(), byAgeMs ?? Infinity);
   }
 
-  /** Only a rotated token makes saving a matter of life and death: the old one is spent. */
-  async #store(login: StoredLogin, rotated: boolean): Promise<void> {
-    if (rotated) {
-      this.#unsaved = login;
-      await this.#save(login);
-      return;
-    }
-    try {
-      await this.#save(login);
-    } catch (error) {
-      this.#context.log.warn('renewed login not saved', { issuer: this.#issuerUrl, error });
-    }
-  }
-
-  async #save(login: StoredLogin): Promise<void> {
-    try {
-      // Interrupting this would lose a login.
-      await this.#context.vault.save(login, new AbortController().signal);
-      this.#unsaved = undefined;
-    } catch (error) {
-      const tried = `keep the renewed login at ${this.#issuerUrl}`;
-      const answered = error instanceof Error ? error.message : 'the vault failed';
-      const next = 'make room or rights there; wire keeps it in memory and tries again';
-      throw new WireError('unavailable', { tried, answered, next }, { cause: error });
-    }
-  }
-
-  async #discover(signal: AbortSignal): Promise<Issuer> {
-    const known = this.#discovered;
-    if (known !== undefined && known.deadline.leftMs() > 0) return known.issuer;
-    const { clock, http = {} } = this.#context;
-    const issuer = await discoverIssuer(this.#issuerUrl, http, signal);
-    this.#discovered = { issuer, deadline: new Deadline(clock, DISCOVERY_LIFE_MS) };
-    return issuer;
-  }
-
-  #nobody(answered: string): WireError {
-    const tried = `get an access token of ${this.#issuerUrl}`;
-    const next = `log in with: wire login ${this.#issuerUrl}`;
-    return new WireError('login-expired', { tried, answered, next });
+  /** Days before, so that the person logs in again before anything fails. */
+  #announceEnd(grant: StoredGrant): void {
+    const { clock, log } = this.#context;
+    const end = endOf(grant);
+    if (end === undefined || clock.now() < end.noticeFromMs) return;
+    if (this.#quiet !== undefined && this.#quiet.leftMs() > 0) return;
+    this.#quiet = new Deadline(clock, NOTICE_EVERY_MS);
+    const next = `log in again with: wire login ${this.#issuerUrl}`;
+    log.warn('login ends soon', { issuer: this.#issuerUrl, endsAtMs: end.atMs, next });
   }
 }
 
-function lifeOf({ expiresAtMs, issuedAtMs }: StoredAccess): number {
-  return expiresAtMs === undefined ? UNKNOWN_LIFE_MS : expiresAtMs - issuedAtMs;
+function tokenOf({ access }: Held): AccessToken {
+  return { token: access.token, expiresAtMs: access.expiresAtMs };
 }

@@ -1,50 +1,42 @@
 /**
  * Logging in, out, and asking who is: the entry of `auth`. A login is a client at the provider
- * (registered by us or given) and what a person granted it; both live in the vault. The client is
- * stored before a code is requested, so a vault that cannot keep anything fails before a person
- * has done anything, and an abandoned login leaves no second client behind.
+ * (registered by us or given) and what a person granted it; both live in the vault. The vault is
+ * written and read before a person is asked for anything, so that one that cannot keep a login
+ * fails first; a client registered for an abandoned login is there for the next.
  */
 import { Secret } from '../lib/secret.ts';
 import { WireError } from '../lib/wire-error.ts';
 import type { AuthContext } from './auth-context.ts';
-import { deviceLogin, type Tokens } from './device-login.ts';
+import { authorizationEndpoint, browserLogin } from './browser-login.ts';
+import { deviceEndpoint, deviceLogin, type Tokens } from './device-login.ts';
 import { type Asked, accessOf, refreshExpiryOf, scopesOf } from './grant.ts';
 import { whoIs } from './identity.ts';
 import { discoverIssuer, type Issuer, withoutSlash } from './issuer.ts';
+import { discard, knownClient, newClient, noteGone, retire, usableUris } from './login-client.ts';
 import { defined } from './login-codec.ts';
 import type { LoginEvents } from './login-events.ts';
+import type { LoginRequest } from './login-request.ts';
 import { type LoginSummary, summaryOf } from './login-summary.ts';
 import type { Answer, Provider } from './provider-call.ts';
 import { Refusal } from './refusal.ts';
-import { registerClient } from './registration.ts';
 import type { StoredClient, StoredGrant, StoredLogin } from './token-vault.ts';
 
 export type { AuthContext } from './auth-context.ts';
-export type { DeviceCode, LoginEvents } from './login-events.ts';
+export type { DeviceCode, LoginEvents, LoginPage } from './login-events.ts';
+export type { LoginFlow, LoginRequest } from './login-request.ts';
 export { type LoginSummary, loginState, logins } from './login-summary.ts';
-export { type LogoutSummary, logout } from './logout.ts';
+export { issuersOfClients, type LogoutSummary, logout } from './logout.ts';
 
-export interface ClientOptions {
-  readonly id: string;
-  readonly secret?: Secret;
-}
-
-export interface LoginRequest {
-  /** With or without a trailing slash. */
-  readonly issuer: string;
-  /** A client registered by hand; absent: wire registers one. */
-  readonly client?: ClientOptions;
-  readonly scopes: readonly string[];
-  /** Whom the access tokens shall be for: what the STS expects. */
-  readonly audience?: string;
-  /** What the person sees on the approval page; 4 to 256 characters. */
-  readonly clientName: string;
-  /** Register without a secret. */
-  readonly publicClient?: boolean;
+/** One login under way. */
+interface Attempt {
+  readonly issuer: Issuer;
+  readonly request: LoginRequest;
+  readonly events: LoginEvents;
+  readonly context: AuthContext;
 }
 
 /**
- * Logs in by device code: shows it through `events` and resolves when the person has approved and
+ * Logs in: shows a code or a page through `events` and resolves when the person has approved and
  * the login is stored.
  *
  * @throws WireError `login-denied`, `login-expired`, `identity-refused`, `unreachable`,
@@ -56,59 +48,62 @@ export async function login(
   context: AuthContext,
   signal: AbortSignal,
 ): Promise<LoginSummary> {
-  const { vault, clock, http = {} } = context;
   const key = withoutSlash(request.issuer);
-  const issuer = await discoverIssuer(key, http, signal);
-  const stored = await vault.load(key, signal);
-  const known = knownClient(request, stored);
-  const asked = { scopes: request.scopes, ...defined({ audience: request.audience }) };
-
-  const attempt = async (client: StoredClient): Promise<LoginSummary> => {
-    await storeClient(key, client, context, signal);
-    const provider = { issuer, client, http, clock };
-    const granted = grantable(client, asked, events);
-    const answer = await deviceLogin(provider, granted, events, signal);
-    const grant = await grantOf(provider, answer, granted, signal);
-    if (grant.refreshToken === undefined) {
-      events.note?.('no refresh token was granted: this login ends with its first access token');
-    }
-    return await storeGrant({ issuer: key, client, grant }, context, signal);
-  };
-
-  if (known === undefined) return await attempt(await register(issuer, request, context, signal));
+  const issuer = await discoverIssuer(key, context.http ?? {}, signal);
+  // Before a client is registered that could not be used.
+  if (request.flow === 'browser') authorizationEndpoint(issuer);
+  else deviceEndpoint(issuer);
+  const attempt = { issuer, request, events, context };
+  const stored = await context.vault.load(key, signal);
+  const known = await knownClient(request, stored, events, context, signal);
+  if (known === undefined) return await logInAnew(attempt, signal);
   try {
-    return await attempt(known);
+    return await logInAs(known, attempt, signal);
   } catch (error) {
-    if (known.registration === undefined || !clientIsGone(error)) throw error;
+    if (known.registration === undefined || !isUnknownClient(error)) throw error;
     context.log.info('registered client is gone', { issuer: key });
-    return await attempt(await register(issuer, request, context, signal));
+    noteGone(events);
+    return await logInAnew(attempt, signal);
   }
 }
 
-/** The client to use again: the given one, or one of ours that may ask for all that is wanted. */
-function knownClient(
-  request: LoginRequest,
-  stored: StoredLogin | undefined,
-): StoredClient | undefined {
-  if (request.client !== undefined) return request.client;
-  const client = stored?.client;
-  if (client === undefined) return undefined;
-  if (request.publicClient === true && client.secret !== undefined) return undefined;
-  const asked = client.registration?.asked ?? [];
-  return request.scopes.every((scope) => asked.includes(scope)) ? client : undefined;
+/** Ctrl-C waits no longer than this for a client to be deleted that nobody would ever use. */
+const LAST_WORD_MS = 1000;
+
+async function logInAnew(attempt: Attempt, signal: AbortSignal): Promise<LoginSummary> {
+  const { issuer, request, context } = attempt;
+  const client = await newClient(issuer, request, context, signal);
+  try {
+    return await logInAs(client, attempt, signal);
+  } catch (error) {
+    const last = signal.aborted ? AbortSignal.timeout(LAST_WORD_MS) : signal;
+    const stored = await context.vault.load(request.issuer, last).catch(() => undefined);
+    if (stored?.client.id !== client.id) await discard(client, context, last);
+    throw error;
+  }
 }
 
-async function register(
-  issuer: Issuer,
-  request: LoginRequest,
-  context: AuthContext,
+async function logInAs(
+  client: StoredClient,
+  { issuer, request, events, context }: Attempt,
   signal: AbortSignal,
-): Promise<StoredClient> {
-  const { scopes, clientName, publicClient = false } = request;
-  const wanted = { scopes, clientName, publicClient };
-  const client = await registerClient(issuer, wanted, context.http ?? {}, signal);
-  context.log.info('client registered', { issuer: issuer.url, client: client.id });
-  return client;
+): Promise<LoginSummary> {
+  const key = withoutSlash(request.issuer);
+  await retire(await tryVault(key, client, context, signal), client, context, signal);
+  const { http = {}, clock } = context;
+  const provider = { issuer, client, http, clock };
+  const wanted = { scopes: request.scopes, ...defined({ audience: request.audience }) };
+  const asked = grantable(client, wanted, events);
+  const answer = await (request.flow === 'browser'
+    ? browserLogin(provider, asked, urisOf(client, events), events, signal)
+    : deviceLogin(provider, asked, events, signal));
+  const grant = await grantOf(provider, answer, asked, signal);
+  noteMissing(grant, asked, events);
+  const replaced = await storeLogin({ issuer: key, client, grant }, context, signal);
+  await retire(replaced, client, context, signal);
+  const summary = summaryOf({ issuer: key, client, grant });
+  if (summary !== undefined) return summary;
+  throw new WireError('internal', { tried: 'keep the login', answered: 'it has no grant' });
 }
 
 /** Asking for a scope that the client may not have would fail the whole login. */
@@ -123,8 +118,31 @@ function grantable(client: StoredClient, asked: Asked, events: LoginEvents): Ask
   return { ...asked, scopes: kept };
 }
 
+/** Nobody but the person knows what a client is registered with that wire did not register. */
+function urisOf(client: StoredClient, events: LoginEvents): readonly string[] {
+  const uris = usableUris(client);
+  if (client.registration === undefined) {
+    const [first, ...others] = uris;
+    const more = others.length === 0 ? '' : `, and if that port is in use ${others.join(' or ')}`;
+    events.note?.(`the client ${client.id} needs this redirect URI: ${first ?? ''}${more}`);
+  }
+  return uris;
+}
+
+/** Scopes of OpenID Connect itself: some providers do not repeat them, and nothing hangs on them. */
+const commonScopes = ['openid', 'profile', 'email', 'offline_access'];
+
+function noteMissing(grant: StoredGrant, asked: Asked, events: LoginEvents): void {
+  if (grant.refreshToken === undefined) {
+    events.note?.('no refresh token was granted: this login ends with its first access token');
+  }
+  const granted = [...grant.scopes, ...commonScopes];
+  const missing = asked.scopes.filter((scope) => !granted.includes(scope));
+  if (missing.length > 0) events.note?.(`the provider did not grant: ${missing.join(' ')}`);
+}
+
 /** INDIGO IAM: 404 without a word for an unknown client at the device endpoint. */
-function clientIsGone(error: unknown): boolean {
+function isUnknownClient(error: unknown): boolean {
   if (!(error instanceof Refusal)) return false;
   return error.status === 404 || error.status === 401 || error.code === 'invalid_client';
 }
@@ -149,28 +167,45 @@ async function grantOf(
   };
 }
 
-/** Keeps the login there is until a new one takes its place, unless its client is another. */
-async function storeClient(
+/**
+ * Writes and reads back: `client`, or the login there is if its client is another, which stays
+ * until a new one takes its place.
+ *
+ * @returns a client without a login that had to go.
+ * @throws WireError `config` when the vault does not keep it.
+ */
+async function tryVault(
   issuer: string,
   client: StoredClient,
   { vault }: AuthContext,
   signal: AbortSignal,
-): Promise<void> {
-  const store = async (locked: AbortSignal): Promise<void> => {
+): Promise<StoredLogin | undefined> {
+  const store = async (locked: AbortSignal): Promise<StoredLogin | undefined> => {
     const current = await vault.load(issuer, locked);
-    if (current?.grant !== undefined && current.client.id !== client.id) return;
-    await vault.save({ ...current, issuer, client }, locked);
+    const stays = current?.grant !== undefined && current.client.id !== client.id;
+    const written = stays ? current : { ...current, issuer, client };
+    await vault.save(written, locked);
+    const read = await vault.load(issuer, locked);
+    if (read?.client.id === written.client.id) return stays ? undefined : current;
+    throw new WireError('config', {
+      tried: 'keep the login',
+      answered: 'the vault does not give back what was written',
+      next: 'check the disk that holds it, or name another folder in WIRE_STATE_DIR',
+    });
   };
-  await vault.exclusively(issuer, store, signal);
+  return await vault.exclusively(issuer, store, signal);
 }
 
-async function storeGrant(
+/** @returns the login that was there before. */
+async function storeLogin(
   login: StoredLogin,
   { vault }: AuthContext,
   signal: AbortSignal,
-): Promise<LoginSummary> {
-  await vault.exclusively(login.issuer, async (locked) => await vault.save(login, locked), signal);
-  const state = summaryOf(login);
-  if (state !== undefined) return state;
-  throw new WireError('internal', { tried: 'keep the login', answered: 'it has no grant' });
+): Promise<StoredLogin | undefined> {
+  const store = async (locked: AbortSignal): Promise<StoredLogin | undefined> => {
+    const current = await vault.load(login.issuer, locked);
+    await vault.save(login, locked);
+    return current;
+  };
+  return await vault.exclusively(login.issuer, store, signal);
 }

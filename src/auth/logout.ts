@@ -42,7 +42,7 @@ export async function logout(
     if (stored === undefined) {
       return { issuer: key, wasLoggedIn: false, revoked: false, client: 'none' };
     }
-    const revocationTrouble = await troubleOf(async () => await revoke(stored, context, locked));
+    const revocationTrouble = await troubleOf(async () => await withdraw(stored, context, locked));
     const { client, clientTrouble } = await leaveClient(stored, options, context, locked);
     return {
       issuer: key,
@@ -59,8 +59,13 @@ export async function logout(
   return await context.vault.exclusively(key, leave, signal);
 }
 
-/** The refresh token where there is one: its access tokens go with it (RFC 7009 §2.1). */
-async function revoke(
+/**
+ * Revokes what `login` holds: the refresh token where there is one, its access tokens go with it
+ * (RFC 7009 §2.1).
+ *
+ * @throws Refusal; WireError `unreachable`, or `unsupported` when the provider revokes nothing.
+ */
+export async function withdraw(
   { issuer: url, client, grant }: StoredLogin,
   { http = {}, clock }: AuthContext,
   signal: AbortSignal,
@@ -102,6 +107,14 @@ async function leaveClient(
   await vault.delete(issuer, signal);
   if (clientTrouble !== undefined) return { client: 'forgotten', clientTrouble };
   return { client: 'deleted' };
+}
+
+/** The issuers at which wire is a client, with or without a login. */
+export async function issuersOfClients(
+  { vault }: AuthContext,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  return (await vault.list(signal)).map(({ issuer }) => issuer);
 }
 
 /** What `work` reports as a WireError; anything else, an abort too, is thrown on. */

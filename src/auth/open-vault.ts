@@ -5,12 +5,14 @@ import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { WireError } from '../lib/wire-error.ts';
 import { withFileLock } from './file-lock.ts';
+import { type KernelKeyring, systemKernelKeyring } from './kernel-keyring.ts';
 import { type Keychain, systemKeychain } from './keychain.ts';
-import { ensurePrivateFolder, replacePrivateFile } from './private-file.ts';
+import { ensurePrivateFolder, removeLeftovers, replacePrivateFile } from './private-file.ts';
 import { type KeySource, seal } from './seal.ts';
-import { readSealed, SealedVault, type VaultKey } from './sealed-vault.ts';
+import { readSealed, SealedVault } from './sealed-vault.ts';
+import { type SystemdCreds, systemSystemdCreds } from './systemd-creds.ts';
 import type { TokenVault } from './token-vault.ts';
-import { type KeyPlaces, keyFileSource, openKey } from './vault-key.ts';
+import { type KeyPlaces, LostKey, makeKey, openKey, type VaultKey } from './vault-key.ts';
 
 export interface VaultOptions {
   /** Made with mode 0700 if missing. */
@@ -19,8 +21,17 @@ export interface VaultOptions {
   readonly keyFile?: string;
   /** May a new vault keep its key in a plain file beside it, if there is nothing better? */
   readonly insecureStorage: boolean;
+  /**
+   * Begin a new vault where the old one's key is gone for good? For a login, which fills it again.
+   * Default: no.
+   */
+  readonly replaceLost?: boolean;
   /** Default: the system's. `none` for a machine where asking it is unwanted. */
   readonly keychain?: Keychain | 'none';
+  /** Default: the system's. */
+  readonly systemdCreds?: SystemdCreds | 'none';
+  /** Default: the system's. */
+  readonly kernelKeyring?: KernelKeyring | 'none';
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -31,24 +42,31 @@ export interface OpenedVault {
   readonly storedIn: string;
 }
 
+/** Where a new vault's key goes when nobody says: the first of these that keeps it. */
+const SAFE_KINDS = ['keychain', 'systemd-creds', 'kernel-keyring'] as const;
+
 /**
  * Opens the vault of `stateDir` with the key source it was made with, or makes one. A vault that
  * this returns has been written and read back once.
  *
- * @throws WireError `config` when there is no safe place for the key, or the vault is damaged.
+ * @throws WireError `config` when there is no safe place for the key, or the vault is damaged;
+ * `login-expired` when its key is gone for good.
  */
 export async function openVault(options: VaultOptions, signal: AbortSignal): Promise<OpenedVault> {
   const { stateDir, clock } = options;
   const file = path.join(stateDir, 'logins.sealed');
+  const places = keyPlaces(options);
   try {
     await ensurePrivateFolder(stateDir);
     const key = await withFileLock(
       `${file}.lock`,
       clock,
-      async (locked) => await openOrMake(file, options, locked),
+      async (locked) => await openOrMake(file, options, places, locked),
       signal,
     );
-    const vault = new SealedVault(file, key, clock);
+    const reopen = async (source: KeySource, during: AbortSignal): Promise<Buffer> =>
+      await openKey(source, places, during);
+    const vault = new SealedVault(file, key, reopen, clock);
     await vault.list(signal);
     return { vault, storedIn: `${file}, its key in ${placeOf(key.source, options)}` };
   } catch (error) {
@@ -58,27 +76,38 @@ export async function openVault(options: VaultOptions, signal: AbortSignal): Pro
   }
 }
 
-async function openOrMake(
-  file: string,
-  options: VaultOptions,
-  signal: AbortSignal,
-): Promise<VaultKey> {
-  const places = keyPlaces(options);
-  const sealed = await readSealed(file);
-  if (sealed !== undefined) return await recordedKey(file, sealed.key, options, places, signal);
-  const key = await newKey(options, places, signal);
-  await replacePrivateFile(file, seal('[]', key.bytes, key.source));
-  return key;
-}
-
 function keyPlaces(options: VaultOptions): KeyPlaces {
-  const { stateDir, keyFile, keychain, clock } = options;
+  const { stateDir, keyFile, keychain, systemdCreds, kernelKeyring, clock } = options;
   return {
     stateDir,
     localFile: path.join(stateDir, 'vault.key'),
     keyFile,
     keychain: keychain === 'none' ? undefined : (keychain ?? systemKeychain(clock)),
+    systemdCreds: systemdCreds === 'none' ? undefined : (systemdCreds ?? systemSystemdCreds(clock)),
+    kernelKeyring: kernelKeyring === 'none' ? undefined : (kernelKeyring ?? systemKernelKeyring()),
   };
+}
+
+async function openOrMake(
+  file: string,
+  options: VaultOptions,
+  places: KeyPlaces,
+  signal: AbortSignal,
+): Promise<VaultKey> {
+  await removeLeftovers(file);
+  await removeLeftovers(places.localFile);
+  const sealed = await readSealed(file);
+  if (sealed !== undefined) {
+    try {
+      return await recordedKey(file, sealed.key, options, places, signal);
+    } catch (error) {
+      if (options.replaceLost !== true || !(error instanceof LostKey)) throw error;
+      options.log.warn('vault begun anew: its key is gone', { file });
+    }
+  }
+  const key = await newKey(options, places, signal);
+  await replacePrivateFile(file, seal('[]', key.bytes, key.source));
+  return key;
 }
 
 async function recordedKey(
@@ -98,28 +127,34 @@ async function recordedKey(
   }
 }
 
+/** What is named wins; else the first safe place; a plain file only if that was asked for. */
 async function newKey(
   options: VaultOptions,
   places: KeyPlaces,
   signal: AbortSignal,
 ): Promise<VaultKey> {
   const { keyFile, insecureStorage, log } = options;
-  const open = async (source: KeySource): Promise<VaultKey> => {
-    return { source, bytes: await openKey(source, places, signal) };
-  };
-  if (keyFile !== undefined) return await open(await keyFileSource(keyFile));
-  try {
-    return await open({ kind: 'keychain' });
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!insecureStorage) {
-      const next =
-        'set WIRE_KEY_FILE to a file of 32 random bytes, or accept a key in a plain file with --insecure-storage';
-      throw failed('keep logins safe in the keychain', error, next);
+  if (keyFile !== undefined) return await makeKey('file', places, signal);
+  const refusals: string[] = [];
+  const causes: unknown[] = [];
+  for (const kind of SAFE_KINDS) {
+    try {
+      return await makeKey(kind, places, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      refusals.push(`${kind}: ${reasonOf(error)}`);
+      causes.push(error);
     }
-    log.warn('vault key kept in a plain file', { keychain: error });
-    return await open({ kind: 'local-file' });
   }
+  const answered = refusals.join('; ');
+  if (insecureStorage) {
+    log.warn('vault key kept in a plain file', { answered });
+    return await makeKey('local-file', places, signal);
+  }
+  const next =
+    'set WIRE_KEY_FILE to a file of 32 random bytes, or accept a key in a plain file with --insecure-storage';
+  const facts = { tried: 'find a safe place for the key of the logins', answered, next };
+  throw new WireError('config', facts, { cause: new AggregateError(causes) });
 }
 
 function placeOf(source: KeySource, { stateDir, keyFile }: VaultOptions): string {
@@ -131,10 +166,21 @@ function placeOf(source: KeySource, { stateDir, keyFile }: VaultOptions): string
     case 'key-file':
     case 'passphrase':
       return keyFile ?? 'a key file';
+    case 'systemd-creds':
+      return 'systemd-creds (opens on this machine only)';
+    case 'kernel-keyring':
+      return 'the kernel keyring (until a reboot, or until your last process ends)';
   }
 }
 
+/** Longer reasons are a library's own report. */
+const REASON_CHARS = 160;
+
+function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replaceAll(/\s+/g, ' ').trim().slice(0, REASON_CHARS);
+}
+
 function failed(tried: string, error: unknown, next: string): WireError {
-  const answered = error instanceof Error ? error.message : String(error);
-  return new WireError('config', { tried, answered, next }, { cause: error });
+  return new WireError('config', { tried, answered: reasonOf(error), next }, { cause: error });
 }

@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, lstat, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import path from 'node:path';
 
 import { WireError } from '../lib/wire-error.ts';
@@ -52,6 +52,19 @@ export async function replacePrivateFile(file: string, content: string | Buffer)
     throw error;
   }
   await syncFolder(path.dirname(file));
+}
+
+/**
+ * Removes what a process that died within `replacePrivateFile` left beside `file`. Only for who
+ * holds the lock of `file`: nobody else may be writing there.
+ */
+export async function removeLeftovers(file: string): Promise<void> {
+  const folder = path.dirname(file);
+  const isLeftover = (name: string): boolean =>
+    name.startsWith(`${path.basename(file)}.`) && /\.[0-9a-f]{16}\.tmp$/.test(name);
+  for (const name of (await readdir(folder)).filter(isLeftover)) {
+    await unlink(path.join(folder, name));
+  }
 }
 
 /** Without this the rename itself may be lost with the power (`fsync(2)`). */

@@ -6,7 +6,7 @@
  */
 import * as oidc from 'openid-client';
 
-import type { Clock } from '../lib/clock.ts';
+import type { BootMoment, Clock } from '../lib/clock.ts';
 import type { Secret } from '../lib/secret.ts';
 import { WireError } from '../lib/wire-error.ts';
 import { assertSafeUrl, exchange, type HttpOptions, type HttpReply } from '../net/http.ts';
@@ -34,8 +34,12 @@ export interface Answer<T> {
   readonly value: T;
   /** How far the server's clock is ahead of ours, ms; 0 when it did not say. */
   readonly clockAheadMs: number;
+  /** Whether it said. */
+  readonly clockKnown: boolean;
   /** Our wall clock when the request was sent: lifetimes count from here, the safe side. */
   readonly sentAtMs: number;
+  /** The same moment on the clock that nobody sets. */
+  readonly sentAtBoot?: BootMoment;
 }
 
 /** The server's `Date` has whole seconds: a smaller difference says nothing. */
@@ -69,6 +73,7 @@ export async function callProvider<T>(
 ): Promise<Answer<T>> {
   const { clock, client } = provider;
   const sentAtMs = clock.now();
+  const sentAtBoot = clock.boot?.();
   const recorder: { reply?: HttpReply; failure?: Error } = {};
   const send: oidc.CustomFetch = async (url, { method, headers, body }) => {
     try {
@@ -76,33 +81,64 @@ export async function callProvider<T>(
       const sent = bodyText(body);
       const full = sent === undefined ? request : { ...request, body: sent };
       const reply = await exchange(tried, full, provider.http, signal);
-      recorder.reply = repaired(reply, url, provider.issuer.metadata);
+      recorder.reply = repaired(reply, url, provider.issuer.metadata, client);
       return toResponse(recorder.reply);
     } catch (error) {
       if (error instanceof Error) recorder.failure = error;
       throw error;
     }
   };
+  const answerOf = (value: T): Answer<T> => ({
+    value,
+    clockAheadMs: clockAhead(recorder.reply, clock),
+    clockKnown: recorder.reply?.serverTimeMs !== undefined,
+    sentAtMs,
+    ...(sentAtBoot !== undefined && { sentAtBoot }),
+  });
   try {
-    const value = await call(configure(tried, provider, send));
-    return { value, clockAheadMs: clockAhead(recorder.reply, clock), sentAtMs };
+    return answerOf(await call(configure(tried, provider, 0, send)));
   } catch (error) {
     signal.throwIfAborted();
-    if (recorder.failure !== undefined) throw recorder.failure;
-    if (recorder.reply === undefined) throw error;
+    const { reply, failure } = recorder;
+    if (failure !== undefined) throw failure;
+    if (reply === undefined) throw error;
+    const aheadMs = clockAhead(reply, clock);
+    if (isSuccess(reply) && aheadMs !== 0) {
+      // The times in it may be right, and our clock wrong: read it once more by the server's.
+      const again = await reread(tried, provider, aheadMs, reply, call);
+      if (again !== undefined) return answerOf(again.value);
+    }
     const all = client.secret === undefined ? secrets : [...secrets, client.secret];
-    throw explain(tried, recorder.reply, error, all);
+    throw explain(tried, reply, error, all);
+  }
+}
+
+/** What `call` makes of a `reply` that is here already, where the server's clock is `aheadMs`. */
+async function reread<T>(
+  tried: string,
+  provider: Provider,
+  aheadMs: number,
+  reply: HttpReply,
+  call: (configuration: oidc.Configuration) => Promise<T>,
+): Promise<{ readonly value: T } | undefined> {
+  const replay: oidc.CustomFetch = async () => await Promise.resolve(toResponse(reply));
+  try {
+    return { value: await call(configure(tried, provider, aheadMs, replay)) };
+  } catch {
+    // The first reading's reason is the one to tell.
+    return undefined;
   }
 }
 
 function configure(
   tried: string,
   { issuer, client, clock }: Provider,
+  aheadMs: number,
   send: oidc.CustomFetch,
 ): oidc.Configuration {
   // The library checks id_tokens against Date.now(); ours may be a corrected or a faked clock.
   const metadata = {
-    [oidc.clockSkew]: Math.round((clock.now() - Date.now()) / 1000),
+    [oidc.clockSkew]: Math.round((clock.now() + aheadMs - Date.now()) / 1000),
     [oidc.clockTolerance]: 300,
   };
   const authentication = clientAuthentication(issuer, client);
@@ -130,7 +166,7 @@ export function missing(tried: string, issuer: Issuer, name: string): WireError 
 }
 
 function clientAuthentication(issuer: Issuer, client: Client): oidc.ClientAuth {
-  if (client.secret === undefined) return oidc.None();
+  if (client.secret === undefined || client.authMethod === 'none') return oidc.None();
   const secret = client.secret.reveal();
   const offered = issuer.metadata.token_endpoint_auth_methods_supported;
   // RFC 8414 §2: a document without the list means Basic.
@@ -147,13 +183,25 @@ function explain(
   error: unknown,
   secrets: readonly Secret[],
 ): WireError {
-  const success = reply.status >= 200 && reply.status < 300;
-  if (!success) return refusalOf(tried, reply, secrets);
+  if (!isSuccess(reply)) return refusalOf(tried, reply, secrets);
   const { answered } = refusalOf(tried, reply, secrets).facts;
   if (!isJson(reply.text)) return new MalformedReplyError(tried, answered, true);
   // The library's message names the property or claim, never its value.
-  const reason = error instanceof Error ? error.message : 'it cannot be read';
+  const said = error instanceof Error ? error.message : 'it cannot be read';
+  const claim = claimOf(error);
+  const reason = claim === undefined ? said : `${said} (${claim})`;
   return new MalformedReplyError(tried, `${reply.status}, but ${reason}`, false);
+}
+
+function isSuccess({ status }: HttpReply): boolean {
+  return status >= 200 && status < 300;
+}
+
+/** The claim that the library did not like: it is in the cause of the cause, beside all others. */
+function claimOf(error: unknown, depth = 0): string | undefined {
+  if (typeof error !== 'object' || error === null || depth > 3) return undefined;
+  if ('claim' in error && typeof error.claim === 'string') return error.claim;
+  return 'cause' in error ? claimOf(error.cause, depth + 1) : undefined;
 }
 
 function isJson(text: string): boolean {

@@ -15,6 +15,8 @@ export interface RegistrationRequest {
   readonly scopes: readonly string[];
   /** Without a secret; else with one where the provider gives one. */
   readonly publicClient: boolean;
+  /** Where browsers may come back to; empty for a client of the device flow alone. */
+  readonly redirectUris: readonly string[];
 }
 
 const byHand = 'have a client registered by hand and pass it with --client-id';
@@ -23,8 +25,9 @@ const byHand = 'have a client registered by hand and pass it with --client-id';
 const NAME_CHARS = { least: 4, most: 256 } as const;
 
 /**
- * Registers a client for the device flow. Confidential unless asked otherwise or refused: a
- * refresh token is then of no use without the secret (RFC 9700 §2.2.2).
+ * Registers a client for the device flow, and for a browser's where `redirectUris` are given.
+ * Confidential unless asked otherwise or refused: a refresh token is then of no use without the
+ * secret (RFC 9700 §2.2.2).
  *
  * @throws Refusal when the provider registers nobody; WireError `unsupported` when it cannot.
  */
@@ -42,25 +45,51 @@ export async function registerClient(
   }
   const send = async (method: string): Promise<HttpReply> => {
     const headers = { 'content-type': 'application/json' };
-    const body = JSON.stringify(clientMetadata(request, method));
+    const body = JSON.stringify(clientMetadata(issuer, request, method));
     return await exchange(tried, { method: 'POST', url, headers, body }, http, signal);
   };
-  let reply = await send(request.publicClient ? 'none' : 'client_secret_basic');
+  const reply = await send(request.publicClient ? 'none' : 'client_secret_basic');
+  if (isRegistered(reply)) return parseClient(tried, reply, issuer, request);
   // 400 covers a refused kind of client and much else: only asking tells.
-  if (!request.publicClient && reply.status === 400) reply = await send('none');
-  if (reply.status !== 201 && reply.status !== 200) throw refusalOf(tried, reply, [], byHand);
-  return parseClient(tried, reply, issuer, request.scopes);
+  if (!request.publicClient && reply.status === 400) {
+    const second = await send('none');
+    if (isRegistered(second)) return parseClient(tried, second, issuer, request);
+  }
+  throw refusalOf(tried, reply, [], reply.status < 500 ? byHand : undefined);
 }
 
-function clientMetadata(request: RegistrationRequest, method: string): unknown {
+/** 201 by RFC 7591 §3.2.1; some answer 200. */
+function isRegistered({ status }: HttpReply): boolean {
+  return status === 201 || status === 200;
+}
+
+function clientMetadata(
+  { metadata }: Issuer,
+  { clientName, scopes, redirectUris }: RegistrationRequest,
+  method: string,
+): unknown {
+  const browser = redirectUris.length > 0;
+  const device = !browser || metadata.device_authorization_endpoint !== undefined;
   return {
-    client_name: request.clientName.padEnd(NAME_CHARS.least, '-').slice(0, NAME_CHARS.most),
-    grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'],
+    client_name: withinLimits(clientName),
+    grant_types: [
+      ...(device ? ['urn:ietf:params:oauth:grant-type:device_code'] : []),
+      ...(browser ? ['authorization_code'] : []),
+      'refresh_token',
+    ],
     // The default would be `code`, which needs a redirect URI.
-    response_types: [],
+    response_types: browser ? ['code'] : [],
+    // OpenID Connect Registration §2: only native clients may come back to plain http on loopback.
+    ...(browser && { application_type: 'native', redirect_uris: redirectUris }),
     token_endpoint_auth_method: method,
-    scope: request.scopes.join(' '),
+    scope: scopes.join(' '),
   };
+}
+
+function withinLimits(name: string): string {
+  // Half a surrogate pair would be no text.
+  const cut = name.slice(0, NAME_CHARS.most).replace(/[\uD800-\uDBFF]$/, '');
+  return cut.padEnd(NAME_CHARS.least, '-');
 }
 
 /** By hand: INDIGO IAM leaves out `client_secret_expires_at`, which openid-client insists on. */
@@ -68,7 +97,7 @@ function parseClient(
   tried: string,
   reply: HttpReply,
   issuer: Issuer,
-  asked: readonly string[],
+  { scopes: asked, redirectUris }: RegistrationRequest,
 ): StoredClient {
   const json = parseObject(reply.text);
   const text = (name: string): string | undefined => {
@@ -85,7 +114,9 @@ function parseClient(
     text('registration_access_token'),
     text('scope'),
   ];
+  const registered = json?.['redirect_uris'];
   const registration = defined({
+    redirectUris: redirectUris.length === 0 ? undefined : kept(redirectUris, registered),
     scopes: scope === undefined ? undefined : words(scope),
     uri: sameHost(text('registration_client_uri'), issuer),
     token: token === undefined ? undefined : new Secret(token),
@@ -97,10 +128,16 @@ function parseClient(
   return { id, ...authentication, registration: { asked, ...registration } };
 }
 
-/** The registration token goes nowhere but to the provider. */
-function sameHost(uri: string | undefined, issuer: Issuer): string | undefined {
+/** A reply that does not repeat them has registered all (RFC 7591 §3.2.1 has it repeat them). */
+function kept(asked: readonly string[], registered: unknown): readonly string[] {
+  return Array.isArray(registered) ? asked.filter((uri) => registered.includes(uri)) : asked;
+}
+
+/** The registration token goes nowhere but to where the client was registered. */
+function sameHost(uri: string | undefined, { url, metadata }: Issuer): string | undefined {
   if (uri === undefined || !URL.canParse(uri)) return undefined;
-  return new URL(uri).host === new URL(issuer.url).host ? uri : undefined;
+  const hosts = [url, metadata.registration_endpoint ?? url].map((known) => new URL(known).host);
+  return hosts.includes(new URL(uri).host) ? uri : undefined;
 }
 
 function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
@@ -110,6 +147,25 @@ function parseObject(text: string): Readonly<Record<string, unknown>> | undefine
   } catch {
     return undefined;
   }
+}
+
+/** Whether the provider says that it no longer knows a client that wire registered. */
+export async function clientIsGone(
+  client: StoredClient,
+  http: HttpOptions,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { uri: url, token } = client.registration ?? {};
+  if (url === undefined || token === undefined) return false;
+  const headers = { authorization: `Bearer ${token.reveal()}` };
+  const tried = `ask ${new URL(url).host} about wire's client`;
+  const reply = await exchange(tried, { method: 'GET', url, headers }, http, signal);
+  return isGone(reply);
+}
+
+/** 401: the registration token died with the client (RFC 7592 §2.1, §2.3). */
+function isGone({ status }: HttpReply): boolean {
+  return status === 401 || status === 404;
 }
 
 /**
@@ -130,7 +186,5 @@ export async function deleteClient(
   const tried = `delete wire's client at ${new URL(url).host}`;
   const headers = { authorization: `Bearer ${token.reveal()}` };
   const reply = await exchange(tried, { method: 'DELETE', url, headers }, http, signal);
-  // 401: the registration token died with the client (RFC 7592 §2.3).
-  const gone = reply.status < 300 || reply.status === 401 || reply.status === 404;
-  if (!gone) throw refusalOf(tried, reply, [token]);
+  if (reply.status >= 300 && !isGone(reply)) throw refusalOf(tried, reply, [token]);
 }

@@ -10,14 +10,20 @@ import { isObject } from './jwt.ts';
 /** INDIGO IAM's default, for providers that do not say how long a device code lives. */
 const DEFAULT_CODE_LIFE_S = 600;
 
-export function repaired(reply: HttpReply, url: string, metadata: ServerMetadata): HttpReply {
+/** @param client absent secret: a public one. */
+export function repaired(
+  reply: HttpReply,
+  url: string,
+  metadata: ServerMetadata,
+  client: { readonly secret?: unknown },
+): HttpReply {
   switch (url) {
     case metadata.device_authorization_endpoint:
-      return edited(reply, withCodeLife);
+      return edited(reply, (json) => withSoundInterval(withAddress(withCodeLife(json))));
     case metadata.token_endpoint:
       return edited(reply, withSoundLife);
     case metadata.revocation_endpoint:
-      return revoked(reply);
+      return client.secret === undefined ? revoked(reply) : reply;
     default:
       return reply;
   }
@@ -31,6 +37,22 @@ function withCodeLife(json: Json): Json {
   return sound ? json : { ...json, expires_in: DEFAULT_CODE_LIFE_S };
 }
 
+/** `interval` is optional too (RFC 8628 §3.2); some write numbers as texts. */
+function withSoundInterval(json: Json): Json {
+  if (!('interval' in json)) return json;
+  const { interval, ...others } = json;
+  const seconds = Number(interval);
+  return seconds > 0 && Number.isFinite(seconds) ? { ...others, interval: seconds } : others;
+}
+
+/** Google has the name of an early draft of RFC 8628. */
+function withAddress(json: Json): Json {
+  const { verification_url: draft } = json;
+  return json['verification_uri'] === undefined && typeof draft === 'string'
+    ? { ...json, verification_uri: draft }
+    : json;
+}
+
 /** `expires_in` is optional (RFC 6749 §5.1); one that is not a number counts as absent. */
 function withSoundLife(json: Json): Json {
   if (!('expires_in' in json) || isSoundLife(json['expires_in'])) return json;
@@ -42,7 +64,10 @@ function isSoundLife(life: unknown): boolean {
   return typeof seconds === 'number' && Number.isFinite(seconds) && seconds >= 0;
 }
 
-/** INDIGO IAM revokes a public client's token and then answers 302 to its start page. */
+/**
+ * INDIGO IAM revokes a public client's token and then answers 302 to its start page. From a
+ * confidential one a redirect means what it always does: not done.
+ */
 function revoked(reply: HttpReply): HttpReply {
   return reply.status === 302 ? { ...reply, status: 200, text: '' } : reply;
 }

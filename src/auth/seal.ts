@@ -7,6 +7,10 @@ export type KeySource =
   | { readonly kind: 'key-file' }
   /** `salt` in base64; the key is scrypt of what the file holds. */
   | { readonly kind: 'passphrase'; readonly salt: string }
+  /** `credential`: the key as `systemd-creds encrypt` wrote it, base64. */
+  | { readonly kind: 'systemd-creds'; readonly credential: string }
+  /** `name` of the key in the kernel's user keyring. */
+  | { readonly kind: 'kernel-keyring'; readonly name: string }
   | { readonly kind: 'local-file' };
 
 export interface Sealed {
@@ -53,14 +57,30 @@ export function parseSealed(text: string): Sealed {
 }
 
 function parseKeySource(json: unknown): KeySource {
-  const { kind, salt } = (json ?? {}) as Partial<Record<string, unknown>>;
+  const { kind, salt, credential, name } = (json ?? {}) as Partial<Record<string, unknown>>;
   if (kind === 'passphrase' && typeof salt === 'string') return { kind, salt };
+  if (kind === 'systemd-creds' && typeof credential === 'string') return { kind, credential };
+  if (kind === 'kernel-keyring' && typeof name === 'string') return { kind, name };
   if (kind === 'keychain' || kind === 'key-file' || kind === 'local-file') return { kind };
   throw new Error('an unknown key source');
 }
 
 /** Purpose, version and key source: a box moved to another use or header does not open. */
 function associated(key: KeySource): Buffer {
-  const salt = key.kind === 'passphrase' ? key.salt : '';
-  return Buffer.from(`wire login vault/${VERSION}/${key.kind}/${salt}`);
+  return Buffer.from(`wire login vault/${VERSION}/${key.kind}/${particulars(key)}`);
+}
+
+function particulars(key: KeySource): string {
+  switch (key.kind) {
+    case 'passphrase':
+      return key.salt;
+    case 'systemd-creds':
+      return key.credential;
+    case 'kernel-keyring':
+      return key.name;
+    case 'keychain':
+    case 'key-file':
+    case 'local-file':
+      return '';
+  }
 }

@@ -1,5 +1,6 @@
 /** The vault as one sealed file, shared by processes. */
 import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { Clock } from '../lib/clock.ts';
@@ -10,11 +11,10 @@ import { decodeLogins, encodeLogins } from './login-codec.ts';
 import { readPrivateFile, replacePrivateFile } from './private-file.ts';
 import { type KeySource, parseSealed, type Sealed, seal, unseal } from './seal.ts';
 import type { StoredLogin, TokenVault } from './token-vault.ts';
+import type { VaultKey } from './vault-key.ts';
 
-export interface VaultKey {
-  readonly source: KeySource;
-  readonly bytes: Buffer;
-}
+/** Finds the key of `source` again. */
+export type Reopen = (source: KeySource, signal: AbortSignal) => Promise<Buffer>;
 
 /**
  * Every change reads, edits and replaces the whole file under a lock of its own. Lock order: an
@@ -22,25 +22,38 @@ export interface VaultKey {
  */
 export class SealedVault implements TokenVault {
   readonly #file: string;
-  readonly #key: VaultKey;
+  #key: VaultKey;
+  readonly #reopen: Reopen;
   readonly #clock: Clock;
 
-  constructor(file: string, key: VaultKey, clock: Clock) {
+  constructor(file: string, key: VaultKey, reopen: Reopen, clock: Clock) {
     this.#file = file;
     this.#key = key;
+    this.#reopen = reopen;
     this.#clock = clock;
+  }
+
+  async generation(): Promise<string> {
+    // Each change is another file renamed into place: its inode or its times differ.
+    const found = await stat(this.#file, { bigint: true }).catch(() => undefined);
+    return found === undefined
+      ? ''
+      : `${found.ino} ${found.size} ${found.ctimeNs} ${found.mtimeNs}`;
   }
 
   async list(signal: AbortSignal): Promise<readonly StoredLogin[]> {
     signal.throwIfAborted();
     const sealed = await readSealed(this.#file);
     if (sealed === undefined) return [];
+    const text = tryUnseal(sealed, this.#key) ?? (await this.#unsealAnew(sealed, signal));
+    if (text === undefined) {
+      throw damaged(this.#file, 'it does not open: another key sealed it, or it was changed');
+    }
     try {
-      return decodeLogins(unseal(sealed, this.#key.bytes));
-    } catch (error) {
-      // The cause may quote what was unsealed.
-      const reason = error instanceof SyntaxError ? 'its content is damaged' : 'it does not open';
-      throw damaged(this.#file, `${reason}: another key sealed it, or it was changed`);
+      return decodeLogins(text);
+    } catch {
+      // Without its cause, which may quote what was unsealed.
+      throw damaged(this.#file, 'its content is damaged');
     }
   }
 
@@ -79,9 +92,41 @@ export class SealedVault implements TokenVault {
       const others = logins.filter((login) => !sameIssuer(login.issuer, issuer));
       const sealed = seal(encodeLogins(change(others)), this.#key.bytes, this.#key.source);
       locked.throwIfAborted();
-      await replacePrivateFile(this.#file, sealed);
+      await this.#replace(sealed);
     };
     await withFileLock(`${this.#file}.lock`, this.#clock, edit, signal);
+  }
+
+  /** For a mount that outlives its vault: a later login may have begun another, with its own key. */
+  async #unsealAnew(sealed: Sealed, signal: AbortSignal): Promise<string | undefined> {
+    const source = sealed.key;
+    const bytes = await this.#reopen(source, signal).catch((error: unknown) => {
+      signal.throwIfAborted();
+      throw error instanceof WireError ? error : damaged(this.#file, 'its key is not to be had');
+    });
+    const text = tryUnseal(sealed, { source, bytes });
+    if (text !== undefined) this.#key = { source, bytes };
+    return text;
+  }
+
+  async #replace(sealed: string): Promise<void> {
+    try {
+      await replacePrivateFile(this.#file, sealed);
+    } catch (error) {
+      if (error instanceof WireError) throw error;
+      const answered = (error as NodeJS.ErrnoException).code ?? String(error);
+      const facts = { tried: `save the login in ${this.#file}`, answered };
+      const next = 'make room there; what was stored before is untouched';
+      throw new WireError('config', { ...facts, next }, { cause: error });
+    }
+  }
+}
+
+function tryUnseal(sealed: Sealed, key: VaultKey): string | undefined {
+  try {
+    return unseal(sealed, key.bytes);
+  } catch {
+    return undefined;
   }
 }
 

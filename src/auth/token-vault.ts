@@ -1,4 +1,5 @@
 /** Where logins are kept between commands, and who may change one: the rest of auth asks this. */
+import type { BootMoment } from '../lib/clock.ts';
 import type { Secret } from '../lib/secret.ts';
 
 /** The client we are at a provider. */
@@ -16,6 +17,8 @@ export interface StoredRegistration {
   readonly asked: readonly string[];
   /** What the client may ask for; undefined when the provider did not say. */
   readonly scopes?: readonly string[];
+  /** Where a browser may come back to; absent: a client of the device flow alone. */
+  readonly redirectUris?: readonly string[];
   /** RFC 7592: where and with what the client is deleted. */
   readonly uri?: string;
   readonly token?: Secret;
@@ -32,16 +35,46 @@ export interface StoredGrant {
   readonly refreshToken?: Secret;
   /** Ms since the epoch by our clock; undefined when the token does not say. */
   readonly refreshExpiresAtMs?: number;
+  /** When the provider made the refresh token, by our wall clock; undefined before a refresh. */
+  readonly refreshIssuedAtMs?: number;
+  /** Whether the last refresh replaced the refresh token; undefined before the first. */
+  readonly rotates?: boolean;
+  /** Set while the refresh token may be spent without its successor being here. */
+  readonly pending?: PendingRefresh;
   readonly access: StoredAccess;
+}
+
+/**
+ * A refresh that was begun and whose answer is not stored. Written before the request is sent: a
+ * process that is killed then leaves word that the stored refresh token is doubtful, and so is the
+ * access token beside it (INDIGO IAM kills it at each refresh).
+ */
+export interface PendingRefresh {
+  /** When the refresh token was sent first, by our wall clock. */
+  readonly sentAtMs: number;
+  /** The process that may have the answer (`file-lock.ts`), and which of its token sources. */
+  readonly holder?: PendingHolder;
+  /** When the provider refused the doubtful token: it is spent, and is not tried again. */
+  readonly refusedAtMs?: number;
+}
+
+export interface PendingHolder {
+  readonly process: string;
+  readonly nonce: string;
 }
 
 /** The newest access token. An earlier one is dead at INDIGO IAM as soon as this one is made. */
 export interface StoredAccess {
   readonly token: Secret;
   readonly audience?: string;
+  /** As granted. */
   readonly scopes: readonly string[];
+  /** As asked for, where the provider granted less: asking again would give no more. */
+  readonly askedScopes?: readonly string[];
   /** Our wall clock when it was asked for, ms since the epoch. */
   readonly issuedAtMs: number;
+  /** The same moment on a clock that nobody sets, where the system has one. */
+  readonly issuedAtBoot?: BootMoment;
   /** Ms since the epoch by our clock; undefined when neither reply nor token says. */
   readonly expiresAtMs?: number;
 }
@@ -56,6 +89,12 @@ export interface StoredLogin {
 
 /** @throws WireError `config` from each when the vault is damaged, unsafe or cannot be opened. */
 export interface TokenVault {
+  /**
+   * Another text after each change of what is stored, by whichever process. Cheap, and never
+   * fails.
+   */
+  generation(): Promise<string>;
+
   list(signal: AbortSignal): Promise<readonly StoredLogin[]>;
 
   /** `issuer` with or without a trailing slash. */

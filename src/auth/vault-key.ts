@@ -1,17 +1,22 @@
 /** Finding or making the 32-byte key that seals the vault, by each kind of `KeySource`. */
-import { randomBytes, scrypt } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
 
 import { WireError } from '../lib/wire-error.ts';
+import type { KernelKeyring } from './kernel-keyring.ts';
+import { keyFileContent, keyFileSource, passphraseKey } from './key-file.ts';
 import type { Keychain } from './keychain.ts';
 import { readPrivateFile, replacePrivateFile } from './private-file.ts';
 import type { KeySource } from './seal.ts';
+import type { SystemdCreds } from './systemd-creds.ts';
 
 const KEY_BYTES = 32;
-/** About a quarter of a second and 128 MiB once per command: OWASP's floor for scrypt. */
-const SCRYPT = { N: 2 ** 17, r: 8, p: 1, maxmem: 256 * 2 ** 20 } as const;
 
-/** Where keys may come from for one vault. */
+export interface VaultKey {
+  readonly source: KeySource;
+  readonly bytes: Buffer;
+}
+
+/** Where keys may come from for one vault; undefined: not to be asked here. */
 export interface KeyPlaces {
   /** The folder of the state: names the key in the keychain, so that two vaults do not share one. */
   readonly stateDir: string;
@@ -20,9 +25,28 @@ export interface KeyPlaces {
   /** What WIRE_KEY_FILE names. */
   readonly keyFile: string | undefined;
   readonly keychain: Keychain | undefined;
+  readonly systemdCreds: SystemdCreds | undefined;
+  readonly kernelKeyring: KernelKeyring | undefined;
 }
 
-/** @throws Error or WireError when the source cannot give the key. */
+/** The key is gone for good, and with it what it sealed. */
+export class LostKey extends WireError {
+  override readonly name = 'LostKey';
+
+  constructor() {
+    super('login-expired', {
+      tried: 'open the stored logins',
+      answered: 'their key was in the kernel keyring and went with the session or a reboot',
+      next: 'log in again: wire login ISSUER',
+    });
+  }
+}
+
+/**
+ * The key that a vault was sealed with.
+ *
+ * @throws LostKey; Error or WireError when the source cannot give the key now.
+ */
 export async function openKey(
   source: KeySource,
   places: KeyPlaces,
@@ -30,78 +54,92 @@ export async function openKey(
 ): Promise<Buffer> {
   switch (source.kind) {
     case 'keychain':
-      return await keychainKey(places, signal);
+      return asKey(await kept(places, signal), 'it has no key of this vault');
     case 'local-file':
-      return await localKey(places.localFile);
+      return asKey(await readPrivateFile(places.localFile), 'the file is gone');
     case 'key-file':
-      return await rawKey(places.keyFile);
+      return asKey(await keyFileContent(places.keyFile), 'it is empty');
     case 'passphrase':
       return await passphraseKey(await keyFileContent(places.keyFile), source.salt);
+    case 'systemd-creds':
+      return asKey(await present(places.systemdCreds).decrypt(source.credential, signal), '');
+    case 'kernel-keyring': {
+      const found = present(places.kernelKeyring).read(source.name);
+      if (found === undefined) throw new LostKey();
+      return asKey(found, '');
+    }
   }
 }
 
-/** How a new vault uses the file of WIRE_KEY_FILE: 32 bytes are a key, all else a passphrase. */
-export async function keyFileSource(keyFile: string): Promise<KeySource> {
-  const content = await keyFileContent(keyFile);
-  if (content.length === KEY_BYTES) return { kind: 'key-file' };
-  return { kind: 'passphrase', salt: randomBytes(16).toString('base64') };
+/** A place that can keep the key of a new vault. */
+export type NewKeyKind = 'keychain' | 'systemd-creds' | 'kernel-keyring' | 'local-file' | 'file';
+
+/**
+ * The key of a new vault, kept in a place of `kind` (`file`: derived from WIRE_KEY_FILE) and read
+ * back from there.
+ *
+ * @throws Error or WireError when that place does not keep it.
+ */
+export async function makeKey(
+  kind: NewKeyKind,
+  places: KeyPlaces,
+  signal: AbortSignal,
+): Promise<VaultKey> {
+  const source = await keepNewKey(kind, places, signal);
+  return { source, bytes: await openKey(source, places, signal) };
 }
 
-/** Made on first use, read back before it is relied on. */
-async function keychainKey(places: KeyPlaces, signal: AbortSignal): Promise<Buffer> {
-  const { keychain } = places;
-  if (keychain === undefined) throw new Error('there is no keychain');
-  const account = `key of ${places.stateDir}`;
-  const found = await keychain.get(account, signal);
-  if (found !== undefined) return asKey(Buffer.from(found, 'base64'));
-  const made = randomBytes(KEY_BYTES).toString('base64');
-  await keychain.set(account, made, signal);
-  if ((await keychain.get(account, signal)) !== made) throw new Error('it did not keep a value');
-  return asKey(Buffer.from(made, 'base64'));
-}
-
-async function localKey(file: string): Promise<Buffer> {
-  const found = await readPrivateFile(file);
-  if (found !== undefined) return asKey(found);
+async function keepNewKey(
+  kind: NewKeyKind,
+  places: KeyPlaces,
+  signal: AbortSignal,
+): Promise<KeySource> {
   const made = randomBytes(KEY_BYTES);
-  await replacePrivateFile(file, made);
-  return made;
-}
-
-async function rawKey(keyFile: string | undefined): Promise<Buffer> {
-  return asKey(await keyFileContent(keyFile));
-}
-
-async function passphraseKey(content: Buffer, salt: string): Promise<Buffer> {
-  // An editor leaves a newline at the end; it is not part of a passphrase.
-  const passphrase = content.toString('utf8').replace(/[\r\n]+$/, '');
-  return await new Promise((resolve, reject) => {
-    scrypt(passphrase, Buffer.from(salt, 'base64'), KEY_BYTES, SCRYPT, (error, key) => {
-      if (error === null) resolve(key);
-      else reject(error);
-    });
-  });
-}
-
-/** The person's own file: a symbolic link (a mounted secret) is fine, readable by all is not. */
-async function keyFileContent(keyFile: string | undefined): Promise<Buffer> {
-  const tried = `read the vault's key from ${keyFile ?? 'a key file'}`;
-  const fail = (answered: string, next: string): WireError =>
-    new WireError('config', { tried, answered, next });
-  if (keyFile === undefined) throw fail('none is named', 'set WIRE_KEY_FILE as at the login');
-  const found = await stat(keyFile).catch((error: unknown) => {
-    throw fail(error instanceof Error ? error.message : 'it cannot be read', 'check WIRE_KEY_FILE');
-  });
-  if (process.geteuid !== undefined && (found.mode & 0o007) !== 0) {
-    throw fail('everybody may use that file', `run: chmod o= '${keyFile}'`);
+  switch (kind) {
+    case 'file':
+      return await keyFileSource(places.keyFile);
+    case 'keychain': {
+      // One that an earlier vault of this folder left is as good: nobody else knows it.
+      if ((await kept(places, signal)) === undefined) {
+        await present(places.keychain).set(accountOf(places), made.toString('base64'), signal);
+        if ((await kept(places, signal))?.equals(made) !== true) {
+          throw new Error('it did not keep a value');
+        }
+      }
+      return { kind };
+    }
+    case 'systemd-creds':
+      return { kind, credential: await present(places.systemdCreds).encrypt(made, signal) };
+    case 'kernel-keyring': {
+      const name = `wire-vault-${randomBytes(8).toString('hex')}`;
+      present(places.kernelKeyring).add(name, made);
+      return { kind, name };
+    }
+    case 'local-file':
+      if ((await readPrivateFile(places.localFile)) === undefined) {
+        await replacePrivateFile(places.localFile, made);
+      }
+      return { kind };
   }
-  const content = await readFile(keyFile);
-  if (content.toString('utf8').trim() === '')
-    throw fail('it is empty', 'put 32 random bytes in it');
-  return content;
 }
 
-function asKey(bytes: Buffer): Buffer {
+/** What the keychain has for this vault. */
+async function kept(places: KeyPlaces, signal: AbortSignal): Promise<Buffer | undefined> {
+  const found = await present(places.keychain).get(accountOf(places), signal);
+  return found === undefined ? undefined : Buffer.from(found, 'base64');
+}
+
+function accountOf({ stateDir }: KeyPlaces): string {
+  return `key of ${stateDir}`;
+}
+
+function present<T>(place: T | undefined): T {
+  if (place === undefined) throw new Error('not to be asked');
+  return place;
+}
+
+function asKey(bytes: Buffer | undefined, missing: string): Buffer {
+  if (bytes === undefined) throw new Error(missing);
   if (bytes.length !== KEY_BYTES) throw new Error(`the key has ${bytes.length} bytes, not 32`);
   return bytes;
 }

@@ -1,4 +1,4 @@
-/** Opening the verification page in a browser, where there is one and the person sits before it. */
+/** Opening a page in a browser, where there is one and the person sits before it. */
 import { spawn } from 'node:child_process';
 import type { Environment } from '../config/settings.ts';
 
@@ -15,12 +15,35 @@ export function browserCommand(
   return set('DISPLAY') || set('WAYLAND_DISPLAY') ? ['xdg-open'] : undefined;
 }
 
-/** Starts `command` with `url`. Whether it works out does not matter: the address is printed too. */
-export function openBrowser(command: readonly string[], url: string): void {
+/** Variables that hold secrets by their names, and ours: a browser needs none of them. */
+const SECRET_NAME = /TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|_KEY|^AWS_|^WIRE_|^IAM_/i;
+
+/** What of `environment` a browser gets. */
+export function browserEnvironment(environment: Environment): Environment {
+  return Object.fromEntries(
+    Object.entries(environment).filter(([name]) => !SECRET_NAME.test(name)),
+  );
+}
+
+/**
+ * Starts `command` with `url`. Whether it works out does not matter: the address is printed too.
+ *
+ * @returns false for an address that no browser shall be given.
+ */
+export function openBrowser(
+  command: readonly string[],
+  url: string,
+  environment: Environment,
+): boolean {
   const [program, ...first] = command;
   // Only what a browser opens as a page: the address comes from a server.
-  if (program === undefined || !/^https?:\/\//.test(url)) return;
-  const child = spawn(program, [...first, url], { detached: true, stdio: 'ignore' });
+  if (program === undefined || !/^https?:\/\//.test(url)) return false;
+  const child = spawn(program, [...first, url], {
+    detached: true,
+    stdio: 'ignore',
+    env: browserEnvironment(environment),
+  });
   child.once('error', () => undefined);
   child.unref();
+  return true;
 }

@@ -1,4 +1,5 @@
 /** What a command works with, and where it comes from: the process, or a test. */
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Profile } from '../config/config.ts';
 import type { OptionName, Option as SettingOption, Settings } from '../config/options.ts';
@@ -6,6 +7,7 @@ import { options as settingOptions } from '../config/options.ts';
 import type { Paths } from '../config/paths.ts';
 import { chooseProfile } from '../config/profile.ts';
 import { type Environment, type Flags, resolveSettings } from '../config/settings.ts';
+import { settingsWarnings } from '../config/warnings.ts';
 import type { Daemon } from '../daemon/daemon.ts';
 import type { DetachOptions, Starter, StartReport } from '../daemon/detach.ts';
 import type { StopSignals } from '../daemon/stop-signals.ts';
@@ -64,7 +66,7 @@ export type Action = (context: CommandContext, command: Command) => Promise<void
 /** Makes commander's action out of ours. */
 export type Bind = (action: Action) => (...args: unknown[]) => Promise<void>;
 
-/** Profile and settings of a command, by its flags. */
+/** Profile and settings of a command, by its flags; says what is dangerous about them. */
 export async function commandSettings(
   context: CommandContext,
   command: Command,
@@ -73,14 +75,29 @@ export async function commandSettings(
   readonly settings: Settings;
   readonly profileNamed: boolean;
 }> {
-  const { paths, environment, signal } = context;
+  const { paths, environment, signal, terminal } = context;
   const flags = command.optsWithGlobals<GlobalFlags & Record<string, unknown>>();
   const wanted = flags.profile ?? environment['WIRE_PROFILE'];
   const { loadConfig } = await import('../config/load.ts');
   const config = await loadConfig(paths.configFile, paths.configFileNamed, paths.home, signal);
   const profile = chooseProfile(config, wanted);
-  const settings = resolveSettings(typedFlags(flags), environment, profile.settings);
+  const typed = typedFlags(flags);
+  const resolved = resolveSettings(typed, environment, profile.settings);
+  const settings = withAbsolutePaths(resolved, context.workingDirectory);
+  for (const line of settingsWarnings(settings)) {
+    terminal.say(`${terminal.style('yellow', 'Warning:')} ${line}`);
+  }
   return { profile, settings, profileNamed: Boolean(wanted) };
+}
+
+/** A process in the background leaves the folder where the command was started. */
+function withAbsolutePaths(settings: Settings, workingDirectory: string): Settings {
+  const { tokenFile, mytokenFile } = settings;
+  return {
+    ...settings,
+    ...(tokenFile !== undefined && { tokenFile: resolve(workingDirectory, tokenFile) }),
+    ...(mytokenFile !== undefined && { mytokenFile: resolve(workingDirectory, mytokenFile) }),
+  };
 }
 
 /** The flags of the settings table as typed, by the name commander gives them. */

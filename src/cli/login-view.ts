@@ -1,64 +1,89 @@
 /**
- * What a person sees of a device login (RFC 8628): code and address always, a QR code and a
- * countdown where a person watches. The sentence on who may approve is against phishing (§5.4).
+ * What a person sees of a login. Of a device login (RFC 8628): code and address always, a QR code
+ * and a countdown where a person watches; of a login with a browser: the page. The sentence on who
+ * may approve is against phishing (§5.4).
  */
 
-import type { DeviceCode, LoginEvents, LoginOutcome } from '../daemon/identity.ts';
+import type { DeviceCode, LoginEvents, LoginOutcome, LoginPage } from '../daemon/identity.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { WireError } from '../lib/wire-error.ts';
 import { qrLines } from './qr.ts';
 import type { Terminal } from './terminal.ts';
 import { formatCountdown, formatUntil } from './times.ts';
 
-/** Lines below the QR code: they must stay in sight with it. */
-const LINES_BELOW = 6;
-
 export interface LoginViewOptions {
   readonly terminal: Terminal;
   /** Also where nobody watches, or there is too little room. */
   readonly alwaysQr: boolean;
-  /** Shows the page to the person, if that is possible. */
-  readonly openPage: (url: string) => void;
+  /** Shows the page to the person; false where there is no browser. */
+  readonly openPage: (url: string) => boolean;
+}
+
+interface Waiting {
+  readonly what: string;
+  readonly hint: string;
+  readonly expiresAtMs: number;
 }
 
 export class LoginView implements LoginEvents {
   readonly #terminal: Terminal;
   readonly #options: LoginViewOptions;
-  #code: DeviceCode | undefined;
+  #waiting: Waiting | undefined;
 
   constructor(options: LoginViewOptions) {
     this.#options = options;
     this.#terminal = options.terminal;
   }
 
-  code(code: DeviceCode): void {
+  code({ userCode, verificationUri, verificationUriComplete, expiresAtMs }: DeviceCode): void {
     const terminal = this.#terminal;
-    const address = code.verificationUriComplete ?? code.verificationUri;
-    this.#code = code;
-    for (const line of this.#qr(address)) terminal.say(line);
-    terminal.say(`Open   ${terminal.style('bold', code.verificationUri)}`);
-    terminal.say(`Code   ${terminal.style('bold', code.userCode)}`);
-    if (code.verificationUriComplete !== undefined) {
-      terminal.say(`or     ${code.verificationUriComplete}`);
-    }
-    terminal.say(
-      `Approve only if you started this login yourself and the page shows ${code.userCode}.`,
-    );
+    const address = verificationUriComplete ?? verificationUri;
+    const warning = `Approve only if you started this login yourself and the page shows ${userCode}.`;
+    const complete =
+      verificationUriComplete === undefined ? [] : [`or     ${verificationUriComplete}`];
+    const plain = [`Open   ${verificationUri}`, `Code   ${userCode}`, ...complete, warning];
+    for (const line of this.#qr(address, plain)) terminal.say(line);
+    terminal.say(`Open   ${terminal.style('bold', verificationUri)}`);
+    terminal.say(`Code   ${terminal.style('bold', userCode)}`);
+    for (const line of [...complete, warning]) terminal.say(line);
+    // INDIGO IAM tells wire of an approval, never of a denial.
+    const hint = 'if you pressed Deny, press Ctrl-C';
+    this.#waiting = { what: `for ${userCode} to be approved`, hint, expiresAtMs };
     this.#options.openPage(address);
   }
 
-  #qr(address: string): readonly string[] {
-    const { watched, coloured, size } = this.#terminal;
-    if (this.#options.alwaysQr) return qrLines(address, Infinity, Infinity, coloured);
-    return watched ? qrLines(address, size.columns, size.rows - LINES_BELOW, coloured) : [];
+  page({ url, redirectUri, expiresAtMs }: LoginPage): void {
+    const terminal = this.#terminal;
+    const { host, port } = new URL(redirectUri);
+    terminal.say(`Open   ${url}`);
+    terminal.say('Log in there only if you started this login yourself.');
+    this.#waiting = { what: 'for the browser to come back', hint: 'Ctrl-C gives up', expiresAtMs };
+    if (this.#options.openPage(url)) return;
+    terminal.say(
+      `The browser has to reach ${host} of this machine; from another one forward it first` +
+        ` (ssh -L ${port}:${host} …), or log in with --flow device.`,
+    );
   }
 
-  /** Shows how long the present code is still good. */
+  /** @param below lines that must stay in sight with it. */
+  #qr(address: string, below: readonly string[]): readonly string[] {
+    const { watched, coloured, size } = this.#terminal;
+    if (this.#options.alwaysQr) return qrLines(address, Infinity, Infinity, coloured);
+    const { columns, rows } = size;
+    const wrapped = below.map((line) => Math.ceil(line.length / columns));
+    // One more for the countdown.
+    const room = rows - wrapped.reduce((sum, lines) => sum + lines, 1);
+    return watched ? qrLines(address, columns, room, coloured) : [];
+  }
+
+  /** Shows how long the present code or page is still good. */
   countDown(nowMs: number): void {
-    if (this.#code === undefined) return;
-    const left = formatCountdown(this.#code.expiresAtMs - nowMs);
-    const waiting = `Waiting for ${this.#code.userCode} to be approved`;
-    this.#terminal.live(`${waiting}, ${left} left (Ctrl-C gives up)`);
+    if (this.#waiting === undefined) return;
+    const { what, hint, expiresAtMs } = this.#waiting;
+    const left = formatCountdown(expiresAtMs - nowMs);
+    const line = `Waiting ${what}, ${left} left; ${hint}`;
+    // A line that wraps cannot be replaced.
+    this.#terminal.live(line.slice(0, this.#terminal.size.columns - 1));
   }
 
   trouble(error: WireError): void {
@@ -71,6 +96,12 @@ export class LoginView implements LoginEvents {
 
   note(text: string): void {
     this.#terminal.say(`note: ${text}`);
+  }
+
+  done(login: LoginOutcome, nowMs: number): void {
+    // Where the key is decides how long the login lasts and who else could use it.
+    this.#terminal.say(this.#terminal.style('dim', `Kept in ${login.storedIn}`));
+    this.#terminal.say(describeLogin(login, nowMs));
   }
 }
 

@@ -3,14 +3,15 @@
  * gets one line and an exit code of `lib/wire-error.ts`; stack traces go to the log.
  */
 import { readFileSync } from 'node:fs';
+import { receiveSecrets } from '../daemon/detach.ts';
+import { takeEnvironment } from '../daemon/private-environment.ts';
 import { endingOf } from './failure.ts';
+import { harden } from './hardening.ts';
 import { runCli } from './run.ts';
 import { type ProcessLog, processSurroundings } from './surroundings.ts';
 
-// Sockets, logs and folders of ours are ours alone.
-process.umask(0o077);
-// Node opens its inspector at this signal, for every user of the machine, unless it is listened to.
-process.on('SIGUSR1', () => undefined);
+const warnings = harden(process);
+const environment = { ...takeEnvironment(process.env), ...(await receiveSecrets(process)) };
 // A reader that has gone away (`wire status | head -1`) is no reason to fail, nor to unmount.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
@@ -19,9 +20,10 @@ const { version } = JSON.parse(
 ) as { readonly version: string };
 
 let processLog: ProcessLog | undefined;
-const surroundings = processSurroundings(version, (log) => {
+const surroundings = processSurroundings(version, environment, (log) => {
   processLog = log;
 });
+for (const line of warnings) surroundings.terminal.say(`Warning: ${line}`);
 
 function die(error: unknown): void {
   const { line, exitCode } = endingOf(error, processLog?.file);

@@ -1,11 +1,15 @@
 /** The command line. What commands do is loaded when they are run, so that `--help` is quick. */
 import { Command } from 'commander';
 import { logLevels } from '../lib/log.ts';
+import { addCredentials } from './commands/credentials.ts';
+import { addEnv } from './commands/env.ts';
 import { addLogin } from './commands/login.ts';
 import { addLogout } from './commands/logout.ts';
 import { addMount } from './commands/mount.ts';
 import { addStatus } from './commands/status.ts';
+import { addToken } from './commands/token.ts';
 import { addUnmount } from './commands/unmount.ts';
+import { addWhoAmI } from './commands/whoami.ts';
 import type { Bind } from './context.ts';
 import { addExamples } from './setting-flags.ts';
 import type { Terminal } from './terminal.ts';
@@ -23,7 +27,9 @@ export function buildProgram(version: string, terminal: Terminal, bind: Bind): C
       outputError: (text) =>
         terminal.fail(`${text.replace(/^error: /, '').trim()}; see: wire --help`),
     });
-  for (const add of [addLogin, addMount, addUnmount, addStatus, addLogout]) add(program, bind);
+  const talk = [addLogin, addMount, addUnmount, addStatus, addWhoAmI];
+  const give = [addToken, addCredentials, addEnv];
+  for (const add of [...talk, ...give, addLogout]) add(program, bind);
   addExamples(program, [
     'wire login https://iam.example.org',
     'wire mount s3://data ~/data --endpoint https://s3.example.org',

@@ -25,11 +25,13 @@ export interface ProcessLog {
   readonly file: string | undefined;
 }
 
+/** `environment`: with the secrets that `process.env` has no more. */
 export function processSurroundings(
   version: string,
+  environment: Environment,
   opened: (log: ProcessLog) => void,
 ): CliSurroundings {
-  const { env: environment, platform } = process;
+  const { platform } = process;
   const uid = process.getuid?.() ?? -1;
   const home = homeOf();
   const paths = locatePaths({ environment, home, uid, temporaryDir: tmpdir() });

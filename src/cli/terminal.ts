@@ -1,6 +1,7 @@
 /** The only writer to stdout and stderr. Results go to stdout, everything said to a person to stderr. */
 import { stripVTControlCharacters } from 'node:util';
 import type { Environment } from '../config/settings.ts';
+import { redactKnown } from '../lib/secret.ts';
 
 /** The part of a stream that is used; `process.stdout` is one. */
 export interface Output {
@@ -34,6 +35,11 @@ export class Terminal {
     return this.#stderr.isTTY === true;
   }
 
+  /** Whether a person watches stdout. */
+  get resultWatched(): boolean {
+    return this.#stdout.isTTY === true;
+  }
+
   /** Room on stderr, in characters; 80 by 24 when nobody knows. */
   get size(): { readonly columns: number; readonly rows: number } {
     const { columns, rows } = this.#stderr;
@@ -49,10 +55,10 @@ export class Terminal {
     this.#stdout.write(`${line}\n`);
   }
 
-  /** One line for the person. */
+  /** One line for the person. A command whose purpose is a secret gives it as its result. */
   say(line: string): void {
     this.#endLive();
-    this.#stderr.write(`${line}\n`);
+    this.#stderr.write(`${redactKnown(line)}\n`);
   }
 
   /** What went wrong, in one line. Server texts in it cannot steer the terminal. */

@@ -1,6 +1,7 @@
 /** Which value holds: flag > environment > profile > fallback. */
 import { WireError } from '../lib/wire-error.ts';
 import { type Option, type OptionName, options, type Settings } from './options.ts';
+import { overridingSources } from './token-choice.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -31,6 +32,15 @@ export function resolveSettings(
     if (parsed.ok) values[name] = parsed.value;
     else faults.push({ kind: typed.kind, text: `${typed.from} ${parsed.fault}` });
   }
+  const named = overridingSources([
+    (name) => flags[name] !== undefined,
+    (name) => Boolean(environment[options[name].environment]),
+    (name) => profile[name] !== undefined,
+  ]);
+  if (named !== undefined && named.length > 1) {
+    const text = `several token sources are named: ${named.join(', ')} (say which with --token-source)`;
+    faults.push({ kind: 'usage', text });
+  } else if (named?.[0] !== undefined) values.tokenSource = named[0];
   if (faults.length > 0) throw faultsError(faults);
   // Each value came out of its own option's parse, fallback or profile.
   return values as Settings;

@@ -8,28 +8,31 @@ import { findProcesses } from './control-client.ts';
 import { ControlServer } from './control-server.ts';
 import type { Daemon, MountsRequest } from './daemon.ts';
 import { listLogins, logIn, logOut } from './identity.ts';
+import { issueCredentials, serveCredentials } from './issue-credentials.ts';
 import { removeMadeOf } from './mount-point.ts';
 import { type MountEvents, MountProcess } from './mount-process.ts';
 import { connectionOf } from './mount-specs.ts';
 import { type OwnPlace, refuseOwnPlaces } from './own-places.ts';
+import { getToken } from './printed-token.ts';
 import { createParts } from './real-parts.ts';
 import { composeStatus } from './status.ts';
 import type { StopSignals } from './stop-signals.ts';
 import type { Surroundings } from './surroundings.ts';
 import { openTokens } from './tokens.ts';
 import { unmountAnywhere } from './unmount.ts';
+import { whoAmI } from './who-am-i.ts';
 
 /** What is known before it is said how servers are reached. */
 export type ProcessFacts = Omit<Surroundings, 'network' | 'http'>;
 
-/** @throws WireError `config` when servers cannot be reached as `settings` and environment say. */
+/** Reaches no server yet: `settings` and environment say how. */
 export async function openDaemon(
   facts: ProcessFacts,
   settings: Settings,
   signal: AbortSignal,
 ): Promise<Daemon> {
   const { endpointHosts } = settings;
-  const network = await openNetwork(settings, facts.environment, signal);
+  const network = await openNetwork(settings, facts, signal);
   const http = { fetch: network.fetch, ...(endpointHosts !== undefined && { endpointHosts }) };
   return createDaemon({ ...facts, network, http });
 }
@@ -57,6 +60,12 @@ function createDaemon(surroundings: Surroundings): Daemon {
       ]);
       return composeStatus(processes, kernel, logins);
     },
+    credentials: async (request, events, signal) =>
+      await issueCredentials(request, events, surroundings, signal),
+    serveCredentials: async (request, events, signal) =>
+      await serveCredentials(request, events, surroundings, signal),
+    whoAmI: async (settings, signal) => await whoAmI(settings, surroundings, signal),
+    token: async (request, signal) => await getToken(request, surroundings, signal),
   };
 }
 
@@ -81,8 +90,9 @@ async function mountAll(
 ): Promise<void> {
   const { paths, uid, pid, version, clock, log, atExit } = surroundings;
   // What the command line lacks is told before what the machine lacks.
-  const { issuer, tokens } = await openTokens(request.settings, surroundings, signal);
-  const connection = connectionOf(request.settings, issuer);
+  await using chosen = await openTokens(request.settings, surroundings, signal);
+  const { issuer, tokens } = chosen;
+  const connection = connectionOf(chosen.settings, issuer);
   const places = ownPlaces(surroundings);
   for (const { mountPoint } of request.mounts) await refuseOwnPlaces(mountPoint, places);
   await ensurePrivateDir(paths.stateDir, uid, signal);

@@ -6,10 +6,18 @@
 import type { Settings } from '../config/options.ts';
 import type { Source } from '../config/source.ts';
 import type { LoginEvents, LoginInput, LoginOutcome, LogoutOutcome } from './identity.ts';
+import type {
+  CredentialsEvents,
+  CredentialsRequest,
+  IssuedCredentials,
+  ServeEvents,
+} from './issue-credentials.ts';
 import type { MountOptions, TransportName } from './mount-parts.ts';
 import type { MountEvents } from './mount-process.ts';
+import type { PrintedToken, TokenRequest } from './printed-token.ts';
 import type { Status } from './status.ts';
 import type { StopSignals } from './stop-signals.ts';
+import type { WhoAmI } from './who-am-i.ts';
 
 /** One SOURCE with its MOUNTPOINT. */
 export interface MountPair {
@@ -57,4 +65,24 @@ export interface Daemon {
   forceUnmount(mountPoint: string, signal: AbortSignal): Promise<void>;
 
   status(signal: AbortSignal): Promise<Status>;
+
+  /** Temporary credentials for another program. @throws WireError as `issueCredentials`. */
+  credentials(
+    request: CredentialsRequest,
+    events: CredentialsEvents,
+    signal: AbortSignal,
+  ): Promise<IssuedCredentials>;
+
+  /** Serves them on 127.0.0.1, renewed, until `signal` aborts. */
+  serveCredentials(
+    request: CredentialsRequest & { readonly port: number },
+    events: ServeEvents,
+    signal: AbortSignal,
+  ): Promise<void>;
+
+  /** Who wire is with `settings`, and where its tokens come from. */
+  whoAmI(settings: Settings, signal: AbortSignal): Promise<WhoAmI>;
+
+  /** An access token for another program. @throws WireError as `printed-token.ts`. */
+  token(request: TokenRequest, signal: AbortSignal): Promise<PrintedToken>;
 }

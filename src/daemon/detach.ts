@@ -1,17 +1,22 @@
 /**
  * `--daemon`: the same command again, in a session of its own without a terminal. The starter
- * waits until the child says that it is ready, or why it is not, over an inherited channel; nothing
- * secret is in argv, environment or channel.
+ * waits until the child says that it is ready, or why it is not, over an inherited channel. Nothing
+ * secret is in argv or environment, which /proc shows for as long as the child runs: secrets of the
+ * environment go through the channel, once the child asks for them.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
 import { exitCodeOf, WireError } from '../lib/wire-error.ts';
+import { conceal, parted, type Variables } from './private-environment.ts';
 import type { StopSignals } from './stop-signals.ts';
 
 /** Tells the child that somebody waits for its word. */
 export const DETACHED_VARIABLE = 'WIRE_DETACHED';
 
-/** What the child says, once. */
+/** What the child says first: that it is ready to be told the secrets of the environment. */
+const ASK = { ask: 'secrets' } as const;
+
+/** What the child says last, once. */
 export type StartReport =
   | { readonly outcome: 'ready'; readonly lines: readonly string[] }
   | { readonly outcome: 'failed'; readonly line: string; readonly exitCode: number };
@@ -19,7 +24,8 @@ export type StartReport =
 export interface DetachOptions {
   /** Node's own options, the script and its arguments. */
   readonly command: readonly string[];
-  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** With the secrets that wire was given in it. */
+  readonly environment: Variables;
   /** Takes the child's output, for what goes wrong after the start. */
   readonly logFile: string;
 }
@@ -31,16 +37,21 @@ export async function startDetached(
 ): Promise<StartReport> {
   const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
   const log = openSync(options.logFile, flags, 0o600);
+  const { open, secret } = parted(options.environment);
   try {
     const child = spawn(process.execPath, [...options.command], {
       detached: true,
       stdio: ['ignore', log, log, 'ipc'],
-      env: { ...options.environment, [DETACHED_VARIABLE]: '1' },
+      env: { ...open, [DETACHED_VARIABLE]: '1' },
     });
     const listening = signals.listen(() => child.kill('SIGTERM'));
     try {
       return await new Promise<StartReport>((resolve, reject) => {
-        child.once('message', (message) => resolve(readReport(message)));
+        child.on('message', (message) => {
+          // A child that is gone already is told of below.
+          if (isAsking(message)) child.send({ secrets: secret }, () => undefined);
+          else resolve(readReport(message));
+        });
         child.once('error', reject);
         // Not `exit`: what the child said last may still be on its way then.
         child.once('close', (code: number | null, by: NodeJS.Signals | null) =>
@@ -55,6 +66,10 @@ export async function startDetached(
   } finally {
     closeSync(log);
   }
+}
+
+function isAsking(message: unknown): boolean {
+  return (message as Partial<typeof ASK> | null)?.ask === ASK.ask;
 }
 
 function readReport(message: unknown): StartReport {
@@ -100,6 +115,8 @@ export function starterOf(child: NodeJS.Process): Starter | undefined {
     lost.abort(new WireError('interrupted', { tried: 'mount', answered: 'the starter went away' }));
   };
   child.once('disconnect', gone);
+  // It may have gone while its secrets were awaited.
+  if (!child.connected) gone();
   return {
     lost: lost.signal,
     report: async (report) => {
@@ -111,4 +128,26 @@ export function starterOf(child: NodeJS.Process): Starter | undefined {
       if (child.connected) child.disconnect();
     },
   };
+}
+
+/** The secrets of the starter's environment, where this process was started in the background. */
+export async function receiveSecrets(child: NodeJS.Process): Promise<Variables> {
+  if (child.env[DETACHED_VARIABLE] !== '1' || child.send === undefined) return {};
+  const secrets = await new Promise<Variables>((resolve) => {
+    const gone = (): void => resolve({});
+    child.once('disconnect', gone);
+    child.once('message', (message) => {
+      child.off('disconnect', gone);
+      resolve(readSecrets(message));
+    });
+    child.send?.(ASK);
+  });
+  conceal(secrets);
+  return secrets;
+}
+
+function readSecrets(message: unknown): Variables {
+  const { secrets } = (message ?? {}) as { readonly secrets?: unknown };
+  const entries = typeof secrets === 'object' && secrets !== null ? Object.entries(secrets) : [];
+  return Object.fromEntries(entries.map(([name, value]) => [name, String(value)]));
 }

@@ -1,21 +1,24 @@
 /** Logging in and out, and who is logged in, for the command: secrets stay below this file. */
 import { access, readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import {
   type AuthContext,
+  issuersOfClients,
   type LoginEvents,
+  type LoginFlow,
   type LoginSummary,
   type LogoutSummary,
   login,
   logins,
   logout,
 } from '../auth/login.ts';
-import { openVault } from '../auth/open-vault.ts';
+import { openVault, type VaultOptions } from '../auth/open-vault.ts';
 import { Secret } from '../lib/secret.ts';
 import { WireError } from '../lib/wire-error.ts';
 import type { Surroundings } from './surroundings.ts';
 
-export type { DeviceCode, LoginEvents } from '../auth/login.ts';
+export type { DeviceCode, LoginEvents, LoginFlow, LoginPage } from '../auth/login.ts';
 
 export interface LoginInput {
   readonly issuer: string;
@@ -26,6 +29,7 @@ export interface LoginInput {
   readonly clientSecretFile?: string;
   readonly publicClient: boolean;
   readonly insecureStorage: boolean;
+  readonly flow: LoginFlow;
 }
 
 /** A login as it is told. */
@@ -37,6 +41,8 @@ export interface LoginFacts {
   readonly audience?: string;
   /** When the person is needed again, as far as is known; ms since the epoch. */
   readonly untilMs?: number;
+  /** That is only days away (hours, of a short login): time to log in again. */
+  readonly endsSoon?: true;
 }
 
 export interface LoginOutcome extends LoginFacts {
@@ -48,9 +54,6 @@ export interface LogoutOutcome {
   readonly notes: readonly string[];
 }
 
-/** What the person sees on the approval page. */
-const CLIENT_NAME = 'wire mount';
-
 /** @throws WireError as `auth/login.ts`. */
 export async function logIn(
   input: LoginInput,
@@ -58,24 +61,30 @@ export async function logIn(
   surroundings: Surroundings,
   signal: AbortSignal,
 ): Promise<LoginOutcome> {
-  const { issuer, scopes, audience, clientId, publicClient, insecureStorage } = input;
+  const { issuer, scopes, audience, clientId, publicClient, insecureStorage, flow } = input;
   const secret = await readSecret(input.clientSecretFile, signal);
-  const opened = await openContext(surroundings, insecureStorage, signal);
+  const opened = await openContext(surroundings, { insecureStorage, replaceLost: true }, signal);
   const request = {
     issuer,
     scopes,
     publicClient,
-    clientName: CLIENT_NAME,
+    flow,
+    // Seen on the approval page, and in the list of what has access: by machine, to tell them apart.
+    clientName: `wire on ${hostname()}`,
     ...(audience !== undefined && { audience }),
     ...(clientId !== undefined && {
       client: { id: clientId, ...(secret !== undefined && { secret }) },
     }),
   };
   const summary = await login(request, events, opened.context, signal);
-  return { ...factsOf(summary), storedIn: opened.storedIn };
+  return { ...factsOf(summary, surroundings.clock.now()), storedIn: opened.storedIn };
 }
 
-/** @throws WireError `login-expired` when nobody is logged in there; `usage` when it is unclear where. */
+/**
+ * Without `issuer`: of the only login; with `forgetClient` and no login, of the only client.
+ *
+ * @throws WireError `login-expired` when nobody is logged in there; `usage` when it is unclear where.
+ */
 export async function logOut(
   issuer: string | undefined,
   forgetClient: boolean,
@@ -83,12 +92,11 @@ export async function logOut(
   signal: AbortSignal,
 ): Promise<LogoutOutcome> {
   const context = await existingContext(surroundings, signal);
-  const known = context === undefined ? [] : await logins(context, signal);
-  const chosen = chooseIssuer(
-    issuer,
-    known.map((summary) => summary.issuer),
-  );
-  if (context === undefined) throw notLoggedIn(chosen);
+  if (context === undefined) throw notLoggedIn(issuer ?? 'ISSUER');
+  const loggedIn = (await logins(context, signal)).map((summary) => summary.issuer);
+  const anyClient = forgetClient && (issuer !== undefined || loggedIn.length === 0);
+  const known = anyClient ? await issuersOfClients(context, signal) : loggedIn;
+  const chosen = chooseIssuer(issuer, known);
   return {
     issuer: chosen,
     notes: logoutNotes(await logout(chosen, { forgetClient }, context, signal)),
@@ -101,7 +109,9 @@ export async function listLogins(
   signal: AbortSignal,
 ): Promise<readonly LoginFacts[]> {
   const context = await existingContext(surroundings, signal);
-  return context === undefined ? [] : (await logins(context, signal)).map(factsOf);
+  if (context === undefined) return [];
+  const nowMs = surroundings.clock.now();
+  return (await logins(context, signal)).map((summary) => factsOf(summary, nowMs));
 }
 
 /**
@@ -159,13 +169,13 @@ function notLoggedIn(issuer: string): WireError {
 /** The vault with what goes with it, made if there is none. */
 async function openContext(
   { paths, environment, clock, log, http }: Surroundings,
-  insecureStorage: boolean,
+  allowed: Pick<VaultOptions, 'insecureStorage' | 'replaceLost'>,
   signal: AbortSignal,
 ): Promise<{ readonly context: AuthContext; readonly storedIn: string }> {
   const keyFile = environment['WIRE_KEY_FILE'];
   const options = {
     stateDir: paths.stateDir,
-    insecureStorage,
+    ...allowed,
     log,
     clock,
     ...(Boolean(keyFile) && keyFile !== undefined && { keyFile }),
@@ -185,7 +195,7 @@ async function existingContext(
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
   }
-  return (await openContext(surroundings, false, signal)).context;
+  return (await openContext(surroundings, { insecureStorage: false }, signal)).context;
 }
 
 async function readSecret(
@@ -209,7 +219,8 @@ async function readSecret(
 function logoutNotes(summary: LogoutSummary): readonly string[] {
   const { revocationTrouble, clientTrouble, client } = summary;
   const notes: string[] = [];
-  if (revocationTrouble !== undefined) {
+  // Without its client a refresh token is of no use.
+  if (revocationTrouble !== undefined && client !== 'deleted') {
     notes.push(`the provider still knows the login: ${revocationTrouble.message}`);
   }
   if (clientTrouble !== undefined) {
@@ -218,8 +229,8 @@ function logoutNotes(summary: LogoutSummary): readonly string[] {
   return notes;
 }
 
-function factsOf(summary: LoginSummary): LoginFacts {
-  const { issuer, subject, username, groups, audience } = summary;
+function factsOf(summary: LoginSummary, nowMs: number): LoginFacts {
+  const { issuer, subject, username, groups, audience, endNoticeFromMs = Infinity } = summary;
   // With a refresh token the access token's end is nobody's concern.
   const untilMs = summary.renewable ? summary.refreshExpiresAtMs : summary.accessExpiresAtMs;
   return {
@@ -228,5 +239,6 @@ function factsOf(summary: LoginSummary): LoginFacts {
     groups,
     ...(audience !== undefined && { audience }),
     ...(untilMs !== undefined && { untilMs }),
+    ...(nowMs >= endNoticeFromMs && { endsSoon: true as const }),
   };
 }

@@ -7,6 +7,7 @@ import type { FileSystem } from '../fs/filesystem.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { ObjectStore, ObjectStores } from '../store/object-store.ts';
+import type { Enforcement } from './canary.ts';
 import type { MountPoint, MountPointRequest } from './mount-point.ts';
 
 /** Whose credentials are used where. Mounts that agree in all of it share one login and lease. */
@@ -56,6 +57,18 @@ export interface MountSpec extends MountPointRequest {
   readonly transport?: TransportName;
 }
 
+/** What the temporary credentials of a mount may do, and whether the server holds them to it. */
+export interface RightsStatus {
+  /** As asked of the server: `s3://b/p/, read-only`; absent: whatever the role may do. */
+  readonly limit?: string;
+  /** `limit` is wider than the mount needs. */
+  readonly coarser?: true;
+  /** `untested` until something that the limit forbids was asked for. */
+  readonly enforcement: Enforcement | 'untested';
+  /** Why `enforcement` is what it is, as a clause. */
+  readonly reason?: string;
+}
+
 /** The stores of one connection, shared; give it back by disposing. */
 export interface StoreLease extends AsyncDisposable {
   readonly stores: ObjectStores;
@@ -63,6 +76,11 @@ export interface StoreLease extends AsyncDisposable {
   readonly credentialsUntilMs: number | undefined;
   /** Why they cannot be renewed just now. */
   readonly degraded: string | undefined;
+  /** What a stricter STS would have refused the token for, each as one line. */
+  readonly concerns?: readonly string[];
+  readonly rights?: RightsStatus | undefined;
+  /** Finds `rights.enforcement` out, once for all who share the lease; ends with the lease. */
+  readonly verifyRights?: () => Promise<RightsStatus | undefined>;
 }
 
 /**
@@ -114,8 +132,11 @@ export interface MountParts {
   readonly log: Log;
   prepare(request: MountPointRequest, signal: AbortSignal): Promise<MountPoint>;
   attach(spec: MountSpec, point: MountPoint, signal: AbortSignal): Promise<Attachment>;
-  /** Logs in at the store with the stored login: token and temporary credentials are good now. */
-  connect(connection: Connection, signal: AbortSignal): Promise<StoreLease>;
+  /**
+   * Logs in at the store with the stored login: token and temporary credentials are good now, and
+   * no more than `spec` needs where its connection is narrowed.
+   */
+  connect(spec: MountSpec, signal: AbortSignal): Promise<StoreLease>;
   fileSystem(root: MountRoot, spec: MountSpec, point: MountPoint): MountedFileSystem;
   /** Device number of the folder: a mount's differs from the one below. */
   deviceOf(path: string): Promise<number>;

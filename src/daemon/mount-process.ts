@@ -13,7 +13,7 @@
 import { LinkedAbort } from '../lib/abort.ts';
 import { WireError } from '../lib/wire-error.ts';
 import { type LiveMount, type MountStatus, startMount } from './mount.ts';
-import type { Attachment, MountParts, MountSpec } from './mount-parts.ts';
+import type { Attachment, MountParts, MountSpec, RightsStatus } from './mount-parts.ts';
 import type { StopSignal, StopSignals } from './stop-signals.ts';
 
 /** What the one who started the mounts is told. */
@@ -21,6 +21,8 @@ export interface MountEvents {
   ready(mounts: readonly MountStatus[]): void;
   /** Something went wrong and the mounts go on. */
   trouble(error: WireError): void;
+  /** Something that a person should know, in one line. */
+  warn?(line: string): void;
 }
 
 /** Runs until every mount has ended. */
@@ -57,6 +59,8 @@ export class MountProcess {
       await this.#startAll(specs, starting);
       this.#ready = true;
       this.#events.ready(this.status);
+      this.#tellConcerns();
+      for (const mount of this.#mounts) this.#tellRights(mount);
       const problems = await Promise.all(this.#mounts.map(async (mount) => await this.#end(mount)));
       await stopper.done();
       const problem = problems.find((found) => found !== undefined);
@@ -86,6 +90,25 @@ export class MountProcess {
    */
   crash(): void {
     for (const attached of this.#attached) attached.unmountNow();
+  }
+
+  /** Mounts of one login have the same: told once. */
+  #tellConcerns(): void {
+    const concerns = new Set([...this.#mounts].flatMap((mount) => mount.concerns));
+    for (const concern of concerns) this.#events.warn?.(concern);
+  }
+
+  /** In the background: ends at the latest with the mount. */
+  #tellRights(mount: LiveMount): void {
+    const { log } = this.#parts;
+    const { mountPoint } = mount;
+    const telling = mount.verifyRights().then((rights) => {
+      for (const line of rightsWarnings(`the credentials of ${mountPoint}`, rights)) {
+        log.warn(line);
+        this.#events.warn?.(line);
+      }
+    });
+    telling.catch((error: unknown) => log.error('rights not verified', { mountPoint, error }));
   }
 
   /** Resolves to what `mount` could not save, when it has ended. */
@@ -118,6 +141,21 @@ export class MountProcess {
     );
     throw failure.error;
   }
+}
+
+/** What a person must know of credentials that can do more than `whose` need. */
+export function rightsWarnings(whose: string, rights: RightsStatus | undefined): readonly string[] {
+  const lines: string[] = [];
+  if (rights?.coarser === true && rights.limit !== undefined) {
+    lines.push(`${whose} can do more than was asked for: ${rights.limit}`);
+  }
+  if (rights?.enforcement === 'not enforced') {
+    const reason = rights.reason ?? 'what the policy forbids was not refused';
+    lines.push(
+      `the server ignores session policies (${reason}): ${whose} can do all that the role can`,
+    );
+  }
+  return lines;
 }
 
 function interruption(): WireError {

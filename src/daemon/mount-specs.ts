@@ -1,14 +1,16 @@
 /** From settings to a connection: what must be said, and what follows from what was said. Pure. */
 import type { Settings } from '../config/options.ts';
 import { WireError } from '../lib/wire-error.ts';
+import { stsEndpointOf } from '../sts/endpoint.ts';
 import type { Connection } from './mount-parts.ts';
 
 /** @throws WireError `usage` when there is no endpoint. */
-export function connectionOf(settings: Settings, issuer: string): Connection {
-  const { endpoint, stsEndpoint, region, role, audience, durationSeconds } = settings;
+export function connectionOf(settings: Settings, issuer: string, tried = 'mount'): Connection {
+  const { endpoint, role, audience, durationSeconds } = settings;
+  const { region = 'us-east-1' } = settings;
   if (endpoint === undefined) {
     throw new WireError('usage', {
-      tried: 'mount',
+      tried,
       answered: 'no S3 endpoint is known',
       next: 'say it with --endpoint URL, WIRE_ENDPOINT or `endpoint:` in a profile',
     });
@@ -16,8 +18,8 @@ export function connectionOf(settings: Settings, issuer: string): Connection {
   return {
     issuer,
     endpoint,
-    stsEndpoint: stsEndpoint ?? endpoint,
-    region: region ?? 'us-east-1',
+    stsEndpoint: settings.stsEndpoint ?? stsEndpointOf(endpoint, region),
+    region,
     sessionName: settings.sessionName ?? 'wire',
     expiryWaitMs: (settings.expiryWaitSeconds ?? 30) * 1000,
     narrowed: settings.sessionPolicy ?? true,

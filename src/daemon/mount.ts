@@ -24,6 +24,7 @@ import type {
   MountParts,
   MountRoot,
   MountSpec,
+  RightsStatus,
   StoreLease,
 } from './mount-parts.ts';
 import { type MountPoint, removeMade } from './mount-point.ts';
@@ -44,6 +45,8 @@ export interface MountStatus {
   readonly role: string | undefined;
   readonly credentialsUntilMs: number | undefined;
   readonly degraded: string | undefined;
+  /** What its credentials may do; absent in the status of an older wire. */
+  readonly rights?: RightsStatus | undefined;
   readonly openHandles: number;
   readonly unsavedFiles: number;
   readonly unsavedBytes: number;
@@ -80,7 +83,7 @@ export async function startMount(
     watch(attached);
     closers.defer(async () => await letGo(attached, log));
     log.info('attached');
-    const lease = closers.use(await parts.connect(spec.connection, signal));
+    const lease = closers.use(await parts.connect(spec, signal));
     await checkStore(spec, lease.stores, signal);
     const fileSystem = closers.use(parts.fileSystem(rootOf(spec, lease), spec, point));
     // Before the file system is closed: nobody may be served by a closed one.
@@ -182,11 +185,22 @@ export class LiveMount {
       role: connection.role,
       credentialsUntilMs: this.#held.lease.credentialsUntilMs,
       degraded: this.#held.lease.degraded,
+      rights: this.#held.lease.rights,
       openHandles,
       unsavedFiles,
       unsavedBytes,
       failures,
     };
+  }
+
+  /** What a stricter STS would have refused the token for, each as one line. */
+  get concerns(): readonly string[] {
+    return this.#held.lease.concerns ?? [];
+  }
+
+  /** Whether the server holds the credentials to what they were asked for, as far as that shows. */
+  async verifyRights(): Promise<RightsStatus | undefined> {
+    return await this.#held.lease.verifyRights?.();
   }
 
   /**

@@ -8,18 +8,13 @@ import { ObjectFileSystem } from '../fs/object-filesystem.ts';
 import { linuxTransport } from '../fuse/linux/mount.ts';
 import type { Transport } from '../fuse/transport.ts';
 import { MiB } from '../lib/bytes.ts';
-import { createS3Stores } from '../s3/s3-object-stores.ts';
 import { usersOf } from './busy.ts';
-import { Connections, type SharedStores } from './connections.ts';
-import { renewingCredentials } from './credentials.ts';
-import {
-  type Connection,
-  type MountedFileSystem,
-  type MountParts,
-  type TransportName,
-} from './mount-parts.ts';
+import { openStores } from './connection-stores.ts';
+import { Connections } from './connections.ts';
+import type { MountedFileSystem, MountParts, TransportName } from './mount-parts.ts';
 import { deviceOf, prepareMountPoint } from './mount-point.ts';
 import { isPassedDescriptor } from './passed-descriptor.ts';
+import { rightsOf } from './rights.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** Blocks of objects that a mount keeps in memory. */
@@ -33,7 +28,9 @@ const USUAL_UMASK = 0o022;
 
 export function createParts(tokens: TokenSource, surroundings: Surroundings): MountParts {
   const { clock, log, uid, gid, paths } = surroundings;
-  const connections = new Connections((connection) => openStores(connection, tokens, surroundings));
+  const connections = new Connections((connection, rights) =>
+    openStores(connection, rights, tokens, surroundings),
+  );
   return {
     clock,
     log,
@@ -48,8 +45,8 @@ export function createParts(tokens: TokenSource, surroundings: Surroundings): Mo
         signal,
       );
     },
-    connect: async (connection, signal) => {
-      const lease = connections.lease(connection);
+    connect: async (spec, signal) => {
+      const lease = connections.lease(spec.connection, rightsOf(spec));
       try {
         await lease.check(signal);
         return lease;
@@ -78,33 +75,6 @@ export function createParts(tokens: TokenSource, surroundings: Surroundings): Mo
     },
     deviceOf,
     usersOf,
-  };
-}
-
-function openStores(
-  connection: Connection,
-  tokens: TokenSource,
-  surroundings: Surroundings,
-): SharedStores {
-  const { clock, log, network } = surroundings;
-  const { endpoint, region } = connection;
-  const credentials = renewingCredentials(connection, tokens, surroundings);
-  const stores = createS3Stores({ endpoint, region, credentials, network, clock, log });
-  return {
-    stores,
-    get credentialsUntilMs() {
-      return credentials.state.expiresAtMs;
-    },
-    get degraded() {
-      return credentials.state.degraded;
-    },
-    check: async (signal) => {
-      await credentials.credentials(signal);
-    },
-    [Symbol.asyncDispose]: async () => {
-      await stores[Symbol.asyncDispose]();
-      await credentials[Symbol.asyncDispose]();
-    },
   };
 }
 

@@ -3,8 +3,12 @@ import type { FoundProcess } from './control-client.ts';
 import type { LoginFacts } from './identity.ts';
 import type { MountStatus } from './mount.ts';
 
-export interface LiveMountStatus extends MountStatus {
+export interface LiveMountStatus extends Omit<MountStatus, 'degraded'> {
   readonly pid: number;
+  /** The part that does not work as it should, while the mount goes on: `identity`, when credentials cannot be renewed. */
+  readonly degraded?: 'identity';
+  /** Why, in one line, with what to do. */
+  readonly degradedReason?: string;
 }
 
 /** A mount without a process that speaks for it: gone (ENOTCONN), or not answering. */
@@ -31,7 +35,11 @@ export function composeStatus(
   logins: readonly LoginFacts[],
 ): Status {
   const live = processes.flatMap(({ status }) =>
-    status.mounts.map((mount) => ({ ...mount, pid: status.pid })),
+    status.mounts.map(({ degraded: reason, ...mount }) => ({
+      ...mount,
+      ...degradation(reason),
+      pid: status.pid,
+    })),
   );
   const served = new Set(live.map((mount) => mount.mountPoint));
   const lost = kernel.flatMap(({ mountPoint, state }): readonly LostMountStatus[] =>
@@ -39,4 +47,11 @@ export function composeStatus(
   );
   const mounts = [...live, ...lost].sort((a, b) => (a.mountPoint < b.mountPoint ? -1 : 1));
   return { mounts, logins };
+}
+
+/** A process tells only why: nothing but the identity degrades. */
+function degradation(
+  reason: string | undefined,
+): Pick<LiveMountStatus, 'degraded' | 'degradedReason'> {
+  return reason === undefined ? {} : { degraded: 'identity', degradedReason: reason };
 }

@@ -5,6 +5,7 @@
 import { formatSource } from '../config/source.ts';
 import { WireError, type WireErrorKind } from '../lib/wire-error.ts';
 import type { ObjectStores } from '../store/object-store.ts';
+import { escapePattern } from '../sts/session-policy.ts';
 import type { MountSpec } from './mount-parts.ts';
 
 /** @throws WireError of the store's refusal, with what to do next. */
@@ -30,19 +31,27 @@ export async function checkStore(
 function explain(error: WireError, spec: MountSpec): WireError {
   const { endpoint } = spec.connection;
   const tried = `list ${formatSource(spec.source)} at ${endpoint}`;
-  const next = nextStep[error.kind]?.(spec) ?? error.facts.next;
+  const next = nextStep[error.kind]?.(spec, error) ?? error.facts.next;
   const facts = { tried, answered: error.facts.answered };
   const told = next === undefined ? facts : { ...facts, next };
   return new WireError(error.kind, told, { cause: error });
 }
 
-const nextStep: Readonly<Partial<Record<WireErrorKind, (spec: MountSpec) => string>>> = {
+const nextStep: Readonly<
+  Partial<Record<WireErrorKind, (spec: MountSpec, error: WireError) => string>>
+> = {
   'not-found': () => 'check the name of the bucket; `wire mount s3:// DIR` shows yours',
-  'access-denied': ({ source }) =>
-    source.kind === 'buckets'
-      ? 'name one bucket (s3://BUCKET), or ask for the right to list buckets'
-      : 'check the name and --role, or ask the owner of the bucket for access',
-  unreachable: () => 'check --endpoint and the network',
+  'access-denied': ({ source, connection }) => {
+    if (source.kind === 'buckets') {
+      return 'name one bucket (s3://BUCKET), or ask for the right to list buckets';
+    }
+    if (connection.narrowed && escapePattern(source.prefix) !== source.prefix) {
+      return 'MinIO and Ceph RGW know no `*`, `?` or `${` in a session policy: try --session-policy off, or mount the folder above';
+    }
+    return 'check the name and --role, or ask the owner of the bucket for access';
+  },
+  unreachable: (_, { facts }) => facts.next ?? 'check --endpoint and the network',
   unavailable: () => 'try again later',
-  'login-expired': ({ connection }) => `run: wire login ${connection.issuer}`,
+  'login-expired': ({ connection }, { facts }) =>
+    facts.next ?? `run: wire login ${connection.issuer}`,
 };

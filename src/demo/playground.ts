@@ -30,6 +30,8 @@ export interface PlaygroundOptions {
   readonly iamDialect?: IamDialect;
   /** Default `aws`. */
   readonly storeDialect?: StoreDialect;
+  /** As MinIO with OPA: session policies are taken and ignored. Default false. */
+  readonly sessionPoliciesIgnored?: boolean;
   /** Life of access tokens. Default 3600. */
   readonly accessTokenSeconds?: number;
   /** Life of all temporary credentials, whatever is asked. Default: as asked. */
@@ -38,6 +40,8 @@ export interface PlaygroundOptions {
   readonly rotateRefreshTokens?: boolean;
   /** On 127.0.0.1. Default: any free port. */
   readonly iamPort?: number;
+  /** As `IamOptions`. */
+  readonly iamOrigin?: string;
   /** On 127.0.0.1, for objects and tokens both. Default: any free port. */
   readonly storePort?: number;
   /** Where a folder for large objects is made. Default: the system's temp folder. */
@@ -85,7 +89,10 @@ export async function startPlayground(
   const keys = new IssuedKeys(root, clock);
   const { leaseSeconds } = options;
   const realm = { issuer: iam.issuer, audiences: [AUDIENCE], roles: rolesFor(dialect) };
-  const lease = leaseSeconds === undefined ? {} : { leaseSeconds };
+  const lease = {
+    ...(leaseSeconds !== undefined && { leaseSeconds }),
+    sessionPoliciesIgnored: options.sessionPoliciesIgnored ?? false,
+  };
   const sts = new TokenService({ dialect, ...realm, keys, clock, ...lease }, life.signal);
   const { storePort: port, storage } = options;
   const place = { ...(port !== undefined && { port }), ...(storage !== undefined && { storage }) };
@@ -99,12 +106,13 @@ export async function startPlayground(
 }
 
 function iamOptions(options: PlaygroundOptions): Parameters<typeof startIam>[0] {
-  const { accessTokenSeconds, rotateRefreshTokens, iamPort, clock } = options;
+  const { accessTokenSeconds, rotateRefreshTokens, iamPort, iamOrigin, clock } = options;
   return {
     dialect: options.iamDialect ?? 'standard',
     users: people,
     pollIntervalSeconds: POLL_SECONDS,
     ...(iamPort !== undefined && { port: iamPort }),
+    ...(iamOrigin !== undefined && { origin: iamOrigin }),
     ...(clock !== undefined && { clock }),
     ...(rotateRefreshTokens !== undefined && { rotateRefreshTokens }),
     ...(accessTokenSeconds !== undefined && { lifetimes: { accessToken: accessTokenSeconds } }),

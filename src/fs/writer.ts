@@ -9,6 +9,9 @@
  *
  * A save without an answer leaves its file in doubt. The next one asks for the same version to be
  * replaced: when that is refused, and what is there is what was sent before, it goes on from that.
+ *
+ * What could not be saved for want of a login stays where it is when its last user has left, and is
+ * saved by itself after the next login.
  */
 import { isAbort } from '../lib/abort.ts';
 import { MiB } from '../lib/bytes.ts';
@@ -20,6 +23,7 @@ import type { ObjectStore, ObjectVersion, Precondition } from '../store/object-s
 import type { AttributeStore } from './attributes.ts';
 import { FsError } from './errno.ts';
 import type { FileHandle } from './handle-table.ts';
+import { LoginSaves } from './login-saves.ts';
 import { type FileNode, filePlaceOf, isOvertaken } from './nodes.ts';
 import type { Reader } from './reader.ts';
 import { staleFile } from './refusals.ts';
@@ -59,14 +63,21 @@ export class Writer {
   readonly #parts: WriterParts;
   /** Nodes with local content. */
   readonly #staged = new Set<FileNode>();
-  readonly #failures: SaveFailure[] = [];
+  #failures: readonly { readonly node: FileNode | undefined; readonly failure: SaveFailure }[] = [];
+  readonly #loginSaves: LoginSaves;
 
   constructor(parts: WriterParts) {
+    const { clock, log } = parts;
     this.#parts = parts;
+    this.#loginSaves = new LoginSaves({
+      clock,
+      log,
+      save: async (node, signal) => await this.#saveUnused(node, signal),
+    });
   }
 
   get failures(): readonly SaveFailure[] {
-    return this.#failures;
+    return this.#failures.map(({ failure }) => failure);
   }
 
   /** Files with bytes that are not in the bucket. */
@@ -217,8 +228,20 @@ export class Writer {
       if (node.staged?.failed === false) {
         await this.saveLocked(node, signal).catch(() => undefined);
       }
-      if (node.handles.size === 0) await this.#letGo(node);
+      if (node.handles.size > 0) return;
+      if (this.#loginSaves.wants(node)) this.#loginSaves.add(node);
+      else await this.#letGo(node);
     }, never);
+  }
+
+  /** Saves a file that nobody has open, and frees the disk; puts it aside when no login can help. */
+  async #saveUnused(node: FileNode, signal: AbortSignal): Promise<void> {
+    await node.changing.run(async () => {
+      if (node.handles.size > 0) return;
+      await this.saveLocked(node, signal).catch(() => undefined);
+      signal.throwIfAborted();
+      if (node.handles.size === 0 && !this.#loginSaves.wants(node)) await this.#letGo(node);
+    }, signal);
   }
 
   /**
@@ -290,6 +313,7 @@ export class Writer {
 
   /** Puts everything unsaved aside, and frees the rest. */
   async close(): Promise<void> {
+    await this.#loginSaves[Symbol.asyncDispose]();
     for (const node of [...this.#staged]) {
       await node.changing.run(async () => await this.#letGo(node), never);
     }
@@ -332,7 +356,7 @@ export class Writer {
       await this.saveLocked(node, signal);
     } catch (error) {
       // Nothing is lost: the caller knows, and the bucket has the content before.
-      if (node.handles.size === 0) await this.#drop(node);
+      if (node.handles.size === 0 && !this.#loginSaves.has(node)) await this.#drop(node);
       throw error;
     }
     if (node.handles.size === 0) await this.#letGo(node);
@@ -340,6 +364,8 @@ export class Writer {
 
   #saved(node: FileNode, staged: StagedFile, version: ObjectVersion): void {
     staged.savedAs(version);
+    // Its earlier failures are mended.
+    this.#failures = this.#failures.filter((one) => one.node !== node);
     node.version = version;
     node.cachedEtag = version.etag;
     this.#parts.attributes.uploaded(node, staged.mtimeMs);
@@ -351,8 +377,9 @@ export class Writer {
   async #notSaved(node: FileNode, staged: StagedFile, error: unknown): Promise<unknown> {
     if (isAbort(error)) return error;
     staged.saveFailed();
+    this.#loginSaves.failed(staged, error);
     if (!isConflict(error)) {
-      this.#remember(node.name, error, undefined);
+      this.#remember(node.name, error, undefined, node);
       return error;
     }
     await this.#putAside(node, staged, error);
@@ -365,7 +392,7 @@ export class Writer {
   async #letGo(node: FileNode): Promise<void> {
     const { staged } = node;
     if (staged?.dirty === true && !node.unlinked) {
-      await this.#putAside(node, staged, this.#failures.at(-1)?.message);
+      await this.#putAside(node, staged, this.failures.at(-1)?.message);
     } else {
       await this.#drop(node);
     }
@@ -394,13 +421,13 @@ export class Writer {
     node.parent?.directory.invalidate(node.name);
   }
 
-  #remember(name: string, error: unknown, keptAt: string | undefined): void {
+  #remember(name: string, error: unknown, keptAt: string | undefined, node?: FileNode): void {
     const { clock, log } = this.#parts;
     log.error('not-saved', { name, error, ...(keptAt === undefined ? {} : { keptAt }) });
     const message = error instanceof Error ? error.message : String(error);
     const failure = { name, message, atMs: clock.now() };
-    this.#failures.push(keptAt === undefined ? failure : { ...failure, keptAt });
-    if (this.#failures.length > MOST_FAILURES) this.#failures.shift();
+    const told = { node, failure: keptAt === undefined ? failure : { ...failure, keptAt } };
+    this.#failures = [...this.#failures, told].slice(-MOST_FAILURES);
   }
 }
 

@@ -5,7 +5,8 @@
  */
 import { LinkedAbort } from '../lib/abort.ts';
 import { WireError } from '../lib/wire-error.ts';
-import { networkFailure } from './network-failure.ts';
+import { isLoopback } from './host-list.ts';
+import { networkFailure, TooLargeError } from './network-failure.ts';
 
 export interface HttpOptions {
   /** Sends requests; default: Node's `fetch`. A proxy or a CA of one's own comes in here. */
@@ -98,10 +99,6 @@ async function exchangeOnce(
   }
 }
 
-class TooLargeError extends Error {
-  override readonly name = 'TooLargeError';
-}
-
 async function readBody(response: Response, maxBytes: number): Promise<string> {
   if (response.body === null) return '';
   const chunks: Uint8Array[] = [];
@@ -137,15 +134,23 @@ class TimeLimit implements Disposable {
   }
 }
 
-/** @throws WireError `config` unless `url` is https, or http on this machine's loopback. */
+/**
+ * Plain http is for loopback by its own name only: a name that somebody else's DNS answers for is
+ * not this machine, and neither are link-local addresses, where clouds keep their metadata.
+ *
+ * @throws WireError `config` unless `url` is https, or http on this machine's loopback, and holds
+ *   no user or password: those would go to every place that names the URL.
+ */
 export function assertSafeUrl(tried: string, url: string): void {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed?.protocol === 'https:') return;
-  if (parsed?.protocol === 'http:' && isLoopback(parsed.hostname)) return;
-  const answered = parsed === undefined ? 'that is not a URL' : 'it would go unencrypted';
-  throw new WireError('config', { tried, answered, next: 'give an https:// URL' });
+  const fault = faultOf(URL.canParse(url) ? new URL(url) : undefined);
+  if (fault === undefined) return;
+  throw new WireError('config', { tried, answered: fault, next: 'give an https:// URL' });
 }
 
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
+function faultOf(url: URL | undefined): string | undefined {
+  if (url === undefined) return 'that is not a URL';
+  if (url.username !== '' || url.password !== '') return 'there is a user or password in it';
+  if (url.protocol === 'https:') return undefined;
+  if (url.protocol === 'http:' && isLoopback(url.hostname)) return undefined;
+  return 'it would go unencrypted';
 }

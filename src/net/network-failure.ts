@@ -1,5 +1,6 @@
 /** Failures below HTTP, in words: no answer, a broken one, a certificate nobody trusts. */
 import { WireError } from '../lib/wire-error.ts';
+import { ProxyError, troubleIn } from './connection-trouble.ts';
 
 interface Words {
   readonly answered: string;
@@ -7,9 +8,8 @@ interface Words {
 }
 
 const again = 'check the network and try again';
-const trust = 'if the server has a CA of its own, name it in NODE_EXTRA_CA_CERTS';
 
-/** By the codes of Node and undici (`errno(3)`, nodejs.org/api/errors.html, OpenSSL). */
+/** By the codes of Node and undici (`errno(3)`, nodejs.org/api/errors.html). */
 const wordsOf: Readonly<Record<string, Words>> = {
   ECONNREFUSED: {
     answered: 'connection refused',
@@ -26,41 +26,54 @@ const wordsOf: Readonly<Record<string, Words>> = {
   UND_ERR_CONNECT_TIMEOUT: { answered: 'no answer in time', next: again },
   UND_ERR_HEADERS_TIMEOUT: { answered: 'no answer in time', next: again },
   UND_ERR_BODY_TIMEOUT: { answered: 'the answer stopped half way', next: again },
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: {
-    answered: 'its certificate is signed by nobody known',
-    next: trust,
-  },
-  SELF_SIGNED_CERT_IN_CHAIN: { answered: 'its certificate is signed by nobody known', next: trust },
-  DEPTH_ZERO_SELF_SIGNED_CERT: { answered: 'its certificate is self-signed', next: trust },
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: {
-    answered: 'its certificate is signed by nobody known',
-    next: trust,
-  },
-  CERT_HAS_EXPIRED: { answered: 'its certificate has expired', next: 'tell its administrators' },
-  ERR_TLS_CERT_ALTNAME_INVALID: {
-    answered: 'its certificate is for another host',
-    next: 'check the spelling of the host name',
-  },
 };
 
+/** A reply larger than anything these servers have to say. */
+export class TooLargeError extends Error {
+  override readonly name = 'TooLargeError';
+}
+
 /**
- * `error` of a `fetch` of `url` as a WireError `unreachable`. The original stays the cause: it
- * tells of sockets, never of what was sent.
+ * `error` of a `fetch` of `url` as a WireError `unreachable`; `config` when it is our own settings
+ * that are wrong. The original stays the cause: it tells of sockets, never of what was sent.
  */
 export function networkFailure(tried: string, url: string, error: unknown): WireError {
   const { host } = new URL(url);
-  const words =
-    error === 'timeout' ? wordsOf['ETIMEDOUT'] : (wordsOf[codeOf(error) ?? ''] ?? unnamed(error));
-  const { answered, next } = words ?? unnamed(error);
   const cause = error instanceof Error ? { cause: error } : {};
-  return new WireError('unreachable', { tried, answered: `${host}: ${answered}`, next }, cause);
+  const settings = inChain(error, (one) => one instanceof WireError);
+  if (settings instanceof WireError) {
+    const { tried: use, answered, next } = settings.facts;
+    const facts = { tried, answered: `cannot ${use}: ${answered}` };
+    return new WireError(settings.kind, next === undefined ? facts : { ...facts, next }, cause);
+  }
+  const { answered, next } = wordsFor(error);
+  const proxy = inChain(error, (one) => one instanceof ProxyError);
+  const said = proxy === undefined ? `${host}: ${answered}` : answered;
+  return new WireError('unreachable', { tried, answered: said, next }, cause);
+}
+
+function wordsFor(error: unknown): Words {
+  const trouble = troubleIn(error);
+  if (trouble !== undefined) return trouble;
+  if (error instanceof TooLargeError) {
+    return { answered: error.message, next: 'check that this is the right server' };
+  }
+  const code = error === 'timeout' ? 'ETIMEDOUT' : codeOf(error);
+  return (code === undefined ? undefined : wordsOf[code]) ?? unnamed(error);
 }
 
 /** undici hides the reason one or two causes deep; a name with two addresses gives an AggregateError. */
-function codeOf(error: unknown, depth = 0): string | undefined {
+function codeOf(error: unknown): string | undefined {
+  const found = inChain(error, (one) => {
+    const { code } = one as NodeJS.ErrnoException;
+    return code !== undefined && Object.hasOwn(wordsOf, code);
+  });
+  return (found as NodeJS.ErrnoException | undefined)?.code;
+}
+
+function inChain(error: unknown, is: (error: Error) => boolean, depth = 0): Error | undefined {
   if (!(error instanceof Error) || depth > 3) return undefined;
-  if ('code' in error && typeof error.code === 'string' && error.code in wordsOf) return error.code;
-  return codeOf(error.cause, depth + 1);
+  return is(error) ? error : inChain(error.cause, is, depth + 1);
 }
 
 function unnamed(error: unknown): Words {

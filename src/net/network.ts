@@ -2,8 +2,21 @@
  * How wire reaches servers: one set of trusted certificates, proxies and connections for the
  * identity provider, the STS and the store alike.
  */
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import type { Agent as HttpAgent } from 'node:http';
+import type { Agent as HttpsAgent } from 'node:https';
+import { resolve } from 'node:path';
+import type { Clock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
+import { ConnectedHttpAgent, ConnectedHttpsAgent, ConnectionSupply, dropDead } from './agents.ts';
+import { Connector } from './connector.ts';
+import { IdentityFetch } from './identity-fetch.ts';
+import { machineAddresses, type NetworkChange, NetworkWatch } from './network-watch.ts';
+import type { Environment } from './proxy-choice.ts';
+import { targetOf } from './target.ts';
+import { GRID_CERTIFICATES, trustSources } from './trust-sources.ts';
+import { TrustStore } from './trust-store.ts';
+
+export type { NetworkChange } from './network-watch.ts';
 
 /** What a person said about certificates; the environment says the rest. */
 export interface NetworkSettings {
@@ -13,8 +26,19 @@ export interface NetworkSettings {
   readonly insecureHosts?: readonly string[];
 }
 
+/** What a network works with. */
+export interface NetworkSurroundings {
+  readonly environment: Environment;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Folder of the IGTF's CAs, used when it is there; default: the usual one. */
+  readonly gridCertificates?: string;
+  /** Addresses of this machine; default: what the system says. */
+  readonly addresses?: () => ReadonlySet<string>;
+}
+
 export interface Network extends AsyncDisposable {
-  /** Sends a request with these certificates and proxies. */
+  /** Sends a request, given as URL and options, with these certificates and proxies. */
   readonly fetch: typeof fetch;
 
   /**
@@ -22,21 +46,107 @@ export interface Network extends AsyncDisposable {
    * that are kept open. Whoever asked for it destroys it.
    */
   agentFor(url: string, maxSockets: number): HttpAgent | HttpsAgent;
+
+  /**
+   * Calls `listener` after a sleep of the machine or a change of its addresses, when connections
+   * that are dead by it have been dropped, until disposed. It must not throw.
+   */
+  onChange(listener: (change: NetworkChange) => void): Disposable;
 }
 
-/** Makes no request. @throws WireError `config` for a certificate file that cannot be used. */
+/** Makes no request and reads no file: what is wrong with either is told when it is used first. */
 export async function openNetwork(
-  _settings: NetworkSettings,
-  _environment: Readonly<Record<string, string | undefined>>,
+  settings: NetworkSettings,
+  surroundings: NetworkSurroundings,
   signal: AbortSignal,
 ): Promise<Network> {
   signal.throwIfAborted();
-  return await Promise.resolve({
-    fetch,
-    agentFor: (url: string, maxSockets: number) => {
-      const options = { keepAlive: true, maxSockets, scheduling: 'lifo' as const };
-      return new URL(url).protocol === 'https:' ? new HttpsAgent(options) : new HttpAgent(options);
-    },
-    [Symbol.asyncDispose]: async () => await Promise.resolve(),
-  });
+  return await Promise.resolve(new RealNetwork(settings, surroundings));
+}
+
+class RealNetwork implements Network {
+  readonly fetch: typeof fetch;
+  readonly #surroundings: NetworkSurroundings;
+  readonly #connector: Connector;
+  readonly #closing = new AbortController();
+  readonly #identity: IdentityFetch;
+  readonly #agents = new Set<HttpAgent>();
+  readonly #listeners = new Set<(change: NetworkChange) => void>();
+  /** While somebody would notice a change. */
+  #watch: NetworkWatch | undefined;
+
+  constructor({ ca, insecureHosts = [] }: NetworkSettings, surroundings: NetworkSurroundings) {
+    const { environment, log, gridCertificates = GRID_CERTIFICATES } = surroundings;
+    // The process may leave its folder before the file is read.
+    const file = ca === undefined ? undefined : resolve(ca);
+    const trust = new TrustStore(trustSources(file, environment, gridCertificates), log);
+    const { signal } = this.#closing;
+    this.#surroundings = surroundings;
+    this.#connector = new Connector({ trust, environment, insecureHosts, signal });
+    this.#identity = new IdentityFetch(this.#connector);
+    this.fetch = async (url, init) => await this.#identity.fetch(url, init);
+    if (insecureHosts.length > 0) log.warn('certificates are not checked', { insecureHosts });
+  }
+
+  agentFor(url: string, maxSockets: number): HttpAgent | HttpsAgent {
+    const target = targetOf(url);
+    const forget = (): void => {
+      this.#agents.delete(agent);
+      this.#watchWhileNeeded();
+    };
+    const Pool = target.secure ? ConnectedHttpsAgent : ConnectedHttpAgent;
+    const agent = new Pool(new ConnectionSupply(this.#connector, target, forget), maxSockets);
+    this.#agents.add(agent);
+    this.#watchWhileNeeded();
+    return agent;
+  }
+
+  onChange(listener: (change: NetworkChange) => void): Disposable {
+    this.#listeners.add(listener);
+    this.#watchWhileNeeded();
+    return {
+      [Symbol.dispose]: () => {
+        this.#listeners.delete(listener);
+        this.#watchWhileNeeded();
+      },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new Error('the network was closed'));
+    this.#listeners.clear();
+    for (const agent of [...this.#agents]) agent.destroy();
+    await this.#watch?.[Symbol.asyncDispose]();
+    await this.#identity[Symbol.asyncDispose]();
+  }
+
+  #watchWhileNeeded(): void {
+    const needed = this.#agents.size + this.#listeners.size > 0;
+    if (needed && this.#watch === undefined && !this.#closing.signal.aborted) {
+      const { clock, addresses = machineAddresses } = this.#surroundings;
+      this.#watch = new NetworkWatch({
+        clock,
+        addresses,
+        changed: (change) => this.#changed(change),
+      });
+    }
+    if (needed) return;
+    // Ends by itself from here: its loop only waits for the clock, and catches the abort.
+    this.#watch?.[Symbol.asyncDispose]().catch(() => undefined);
+    this.#watch = undefined;
+  }
+
+  #changed(change: NetworkChange): void {
+    const { slept, lost } = change;
+    this.#surroundings.log.info('network changed', { slept, lost: [...lost] });
+    for (const agent of this.#agents) {
+      // Requests of a store can all be done again; those of a provider cannot (identity-fetch.ts).
+      dropDead(agent, (socket) => {
+        const { connecting, localAddress } = socket;
+        return slept || connecting || localAddress === undefined || lost.has(localAddress);
+      });
+    }
+    this.#identity.dropIdle();
+    for (const listener of [...this.#listeners]) listener(change);
+  }
 }

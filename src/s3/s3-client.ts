@@ -10,7 +10,13 @@ export interface ClientOptions {
   readonly userAgent?: string;
 }
 
-const CONNECT_TIMEOUT_MS = 10_000;
+/** How patient a client is, in ms. */
+export interface Patience {
+  /** For a connection to come about. */
+  readonly connectMs: number;
+  /** For something to move on it. */
+  readonly silenceMs: number;
+}
 
 /** Read by the SDK when a client is made; its notice is about Node 20, not about the user's doing. */
 const NOTICE_VARIABLE = 'AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED';
@@ -25,25 +31,25 @@ const quiet = {
 };
 
 /**
- * A client that signs with `credentials`, connects through `agent` and gives a connection up on
- * which nothing moves for `silenceMs`. The SDK is loaded here, so that a command which needs no
+ * A client that signs with `credentials`, connects through `agent` and gives a connection up by
+ * `patience`. The SDK is loaded here, so that a command which needs no
  * store starts without it.
  */
 export async function createClient(
   options: ClientOptions,
   agent: HttpAgent | HttpsAgent,
   credentials: Credentials,
-  silenceMs: number,
+  patience: Patience,
 ): Promise<S3> {
   const { S3 } = await import('@aws-sdk/client-s3');
-  return withoutNotice(() => new S3(configOf(options, agent, credentials, silenceMs)));
+  return withoutNotice(() => new S3(configOf(options, agent, credentials, patience)));
 }
 
 function configOf(
   { endpoint, region, userAgent }: ClientOptions,
   agent: HttpAgent | HttpsAgent,
   { accessKeyId, secretAccessKey, sessionToken }: Credentials,
-  silenceMs: number,
+  { connectMs, silenceMs }: Patience,
 ): S3ClientConfig {
   const token = sessionToken.reveal();
   return {
@@ -63,7 +69,7 @@ function configOf(
     // A round trip more for each part of an upload.
     expectContinueHeader: false,
     requestHandler: {
-      connectionTimeout: CONNECT_TIMEOUT_MS,
+      connectionTimeout: connectMs,
       socketTimeout: silenceMs,
       logger: quiet,
       ...(agent instanceof HttpsAgent ? { httpsAgent: agent } : { httpAgent: agent }),

@@ -9,6 +9,7 @@ import type { S3 } from '@aws-sdk/client-s3';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { WireError, type WireErrorKind } from '../lib/wire-error.ts';
+import { dropIdle } from '../net/agents.ts';
 import type { Network } from '../net/network.ts';
 import { StoreError, type StoreErrorKind } from '../store/errors.ts';
 import type { CredentialSource, Credentials } from '../sts/credential-source.ts';
@@ -30,11 +31,12 @@ export interface S3Options {
   /** Added to the SDK's own: `wire/0.1.0`. */
   readonly userAgent?: string;
   /**
-   * How long the pauses and failed tries of a request may last together; default 30 s. A try counts
-   * for at most 5 s and there are at least three, unless this is 0: then there is one. The server's
-   * `Retry-After` is followed up to 10 s; a host name that nobody knows is asked for 2 s. Credentials
-   * that cannot be had for the moment are waited for in the same way. For the first look at an
-   * endpoint, with a person waiting, 3 s will do.
+   * How long the pauses and failed tries of a request may last together; default 90 s while nothing
+   * answers, and 30 s of it for a store that answers and cannot serve. A try counts for at most 5 s
+   * and there are at least three, unless this is 0: then there is one. The server's `Retry-After` is
+   * followed up to 10 s. Credentials that cannot be had for the moment are waited for in the same
+   * way. Until the endpoint has answered once, a person waits for it and its address may be wrong:
+   * then a connection is waited for 3 s, and tried again for 2 s at most.
    */
   readonly retryBudgetMs?: number;
   /**
@@ -71,6 +73,9 @@ export type S3Request<T> = (
 
 const DEFAULT_MAX_CONNECTIONS = 64;
 const DEFAULT_SILENCE_MS = 10_000;
+const CONNECT_MS = 10_000;
+/** For an address at which nothing has answered yet: TCP asks again once, after a second. */
+const FIRST_CONNECT_MS = 3_000;
 
 /** Times `silenceMs`. CopyObject and CompleteMultipartUpload may take minutes without a byte. */
 const silences: Readonly<Record<Work, number>> = { answers: 1, receives: 3, copies: 30 };
@@ -85,6 +90,8 @@ export class S3Connection implements AsyncDisposable {
   /** The Date header of each answer, by the SDK's output object. */
   readonly #dates = new WeakMap<object, number>();
   #closed = false;
+  /** The endpoint has answered: it is there, though it may be away for a while. */
+  #met = false;
 
   constructor(options: S3Options) {
     this.#options = options;
@@ -167,19 +174,33 @@ export class S3Connection implements AsyncDisposable {
     lease: Credentials | undefined,
     mustBeAbsent: boolean,
   ): Judgement {
-    if (error instanceof StoreError)
-      return { refusal: error, retry: isPassing(error), answered: true };
+    if (error instanceof StoreError) {
+      const outlook = lease === undefined ? 'away' : 'busy';
+      return { refusal: error, retry: isPassing(error), answered: true, outlook };
+    }
     if (lease === undefined) throw error;
     const { clock, log } = this.#options;
     const failure = failureOf(error);
     const leaseEnded = clock.now() >= lease.expiresAtMs;
-    const { kind, retry, brief } = classify(failure, { leaseEnded, mustBeAbsent });
+    const { kind, retry } = classify(failure, { leaseEnded, mustBeAbsent });
     const { code, status } = failure;
+    if (status === undefined) {
+      // What broke this connection may have broken the others, and a retry would find each in turn.
+      dropIdle(this.#agent);
+    } else this.#meet();
     log.debug('store request failed', { tried, code, status, kind, retry });
     const refusal = toStoreError(kind, tried, failure, error);
     // A 5xx may be the answer to work that was done all the same.
     const answered = status !== undefined && status >= 300 && status < 500;
-    return { refusal, retry, answered, brief, retryAfterMs: retryAfterMs(failure, clock.now()) };
+    const silent = this.#met ? 'away' : 'doubtful';
+    const outlook = status === undefined ? silent : 'busy';
+    return { refusal, retry, answered, outlook, retryAfterMs: retryAfterMs(failure, clock.now()) };
+  }
+
+  /** From the first answer on, connections are waited for longer. */
+  #meet(): void {
+    if (!this.#met) this.#signer = undefined;
+    this.#met = true;
   }
 
   /** Credentials, others than `refused` if those are given. Refusals become the store's. */
@@ -216,10 +237,13 @@ export class S3Connection implements AsyncDisposable {
 
   async #newClient(credentials: Credentials, work: Work): Promise<S3> {
     const silenceMs = (this.#options.silenceMs ?? DEFAULT_SILENCE_MS) * silences[work];
-    const client = await createClient(this.#options, this.#agent, credentials, silenceMs);
+    const connectMs = this.#met ? CONNECT_MS : FIRST_CONNECT_MS;
+    const patience = { connectMs, silenceMs };
+    const client = await createClient(this.#options, this.#agent, credentials, patience);
     client.middlewareStack.add(
       (next) => async (args) => {
         const result = await next(args);
+        this.#meet();
         const { headers } = result.response as { headers?: Readonly<Record<string, string>> };
         const dateMs = Date.parse(headers?.['date'] ?? '');
         const { output } = result as { output?: object };

@@ -3,6 +3,7 @@
  * dialects spoken by AWS, MinIO and Ceph RGW. HEAD has no body, so MinIO's code comes in a header
  * and the others' not at all.
  */
+import { type Trouble, troubleIn } from '../net/connection-trouble.ts';
 import { StoreError, type StoreErrorKind } from '../store/errors.ts';
 
 /** The facts of a failed request. */
@@ -14,14 +15,14 @@ export interface S3Failure {
   readonly requestId: string | undefined;
   /** The answer's `Retry-After`, as it came. */
   readonly retryAfter?: string | undefined;
+  /** What kept the server from being asked: a certificate, a proxy. */
+  readonly trouble?: Trouble;
 }
 
 export interface Verdict {
   readonly kind: StoreErrorKind;
   /** Whether the same request may succeed a moment later. */
   readonly retry: boolean;
-  /** It may, but hardly: a few tries are enough. */
-  readonly brief?: true;
 }
 
 /** What the verdict depends on besides the answer. */
@@ -61,9 +62,6 @@ const passingCodes = new Set([
   'XAmzContentSHA256Mismatch',
 ]);
 
-/** Errors of TLS stay as they are however often one asks. */
-const tlsCode = /^(?:CERT_|ERR_TLS_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
-
 const passing: Verdict = { kind: 'unavailable', retry: true };
 
 function final(kind: StoreErrorKind): Verdict {
@@ -75,7 +73,7 @@ export function classify(failure: S3Failure, facts: RequestFacts): Verdict {
   const { status, code } = failure;
   if (expiredCodes.has(code)) return final('credentials-expired');
   if (passingCodes.has(code)) return passing;
-  if (status === undefined) return classifySilence(code);
+  if (status === undefined) return classifySilence(failure);
   // To credentials that have ended RGW says AccessDenied, AWS a bare 400 on HEAD: our clock tells.
   if ((status === 400 || status === 403) && facts.leaseEnded) return final('credentials-expired');
   if (status === 401 || status === 403) return final('access-denied');
@@ -90,11 +88,9 @@ export function classify(failure: S3Failure, facts: RequestFacts): Verdict {
   return final('unsupported');
 }
 
-function classifySilence(code: string): Verdict {
+function classifySilence({ code, trouble }: S3Failure): Verdict {
   if (code === 'TimeoutError' || code === 'ETIMEDOUT') return passing;
-  // Mostly a name written wrong, sometimes a resolver that has not come up yet (EAI_AGAIN says so).
-  if (code === 'ENOTFOUND') return { kind: 'unreachable', retry: true, brief: true };
-  return { kind: 'unreachable', retry: !tlsCode.test(code) };
+  return { kind: 'unreachable', retry: trouble?.lasting !== true };
 }
 
 /**
@@ -120,12 +116,14 @@ export function failureOf(error: unknown): S3Failure {
   const retryAfter = $response?.headers?.['retry-after'];
   const bare = error.name === 'Unknown' || error.name === 'UnknownError' || error.name === 'Error';
   const name = bare ? undefined : error.name;
+  const trouble = status === undefined ? troubleIn(error) : undefined;
   const code = header ?? (status === undefined ? nodeCode : undefined) ?? name;
   return {
     status,
     code: code ?? (status === undefined ? 'NoAnswer' : `HTTP ${status}`),
     requestId: $metadata?.requestId,
     ...(retryAfter === undefined ? {} : { retryAfter }),
+    ...(trouble === undefined ? {} : { trouble }),
   };
 }
 
@@ -141,7 +139,7 @@ interface SdkError extends Error {
 
 const nextOf: Partial<Record<StoreErrorKind, string>> = {
   'access-denied': 'check what this login may do there',
-  unreachable: 'check the endpoint and the network',
+  unreachable: 'check --endpoint and the network',
 };
 
 /** `failure` as the rest of wire knows it. `tried` is a clause for people. */
@@ -151,10 +149,10 @@ export function toStoreError(
   failure: S3Failure,
   cause: unknown,
 ): StoreError {
-  const { status, code, requestId } = failure;
-  const next = nextOf[kind];
+  const { status, code, requestId, trouble } = failure;
+  const next = trouble?.next ?? nextOf[kind];
   const detail = {
-    code,
+    code: trouble?.answered ?? code,
     ...(status === undefined ? {} : { status }),
     ...(requestId === undefined ? {} : { requestId }),
     ...(next === undefined ? {} : { next }),

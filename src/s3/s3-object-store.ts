@@ -309,13 +309,25 @@ export class S3ObjectStore implements ObjectStore {
     etag: ETag,
     signal: AbortSignal,
   ): Promise<ObjectVersion | undefined> {
+    const present = await this.#look(key, signal);
+    return present !== undefined && sameEtag(present.etag, etag) ? present : undefined;
+  }
+
+  /**
+   * The present version; undefined when there is none. Who may list only below a prefix is told 403
+   * of a key that is missing (AWS, Ceph RGW): the listing tells then.
+   */
+  async #look(key: string, signal: AbortSignal): Promise<ObjectVersion | undefined> {
     try {
-      const head = await this.head(key, signal);
-      const { bytes, modifiedMs } = head;
-      return sameEtag(head.etag, etag) ? { etag: head.etag, bytes, modifiedMs } : undefined;
+      const { etag, bytes, modifiedMs } = await this.head(key, signal);
+      return { etag, bytes, modifiedMs };
     } catch (error) {
-      if (error instanceof StoreError && error.kind === 'not-found') return undefined;
-      throw error;
+      if (!(error instanceof StoreError)) throw error;
+      if (error.kind === 'not-found') return undefined;
+      if (error.kind !== 'access-denied') throw error;
+      // Of the keys that begin so, the key itself is the first.
+      const { objects } = await this.list({ prefix: key, maxKeys: 1 }, signal);
+      return objects.find((object) => object.key === key);
     }
   }
 
@@ -348,12 +360,7 @@ export class S3ObjectStore implements ObjectStore {
       if (sameEtag(etag, precondition.etag)) return;
       throw new StoreError('precondition-failed', tried, { code: 'the target has changed' });
     }
-    try {
-      await this.head(key, signal);
-    } catch (error) {
-      if (error instanceof StoreError && error.kind === 'not-found') return;
-      throw error;
-    }
+    if ((await this.#look(key, signal)) === undefined) return;
     throw new StoreError('exists', tried, { code: 'the target is there' });
   }
 

@@ -11,7 +11,8 @@ import type { Secret } from '../lib/secret.ts';
 import { WireError } from '../lib/wire-error.ts';
 import { exchange, type HttpOptions, type HttpReply } from '../net/http.ts';
 import type { Credentials } from './credential-source.ts';
-import { tokenConcerns } from './preflight.ts';
+import { providerConcerns, type TokenConcern, tokenConcerns } from './preflight.ts';
+import { PolicyRefused } from './session-policy.ts';
 import { parseCredentials, parseStsError } from './sts-reply.ts';
 
 export interface AssumeRoleRequest {
@@ -26,6 +27,10 @@ export interface AssumeRoleRequest {
   readonly durationSeconds?: number;
   /** A session policy (JSON, at most 2,048 characters) that narrows the role. */
   readonly policy?: string;
+  /** What was asked of the provider for this STS: explains a refusal, and is not sent. */
+  readonly audience?: string;
+  /** Whose token it is: looked at to explain a refusal, and not sent. */
+  readonly issuer?: string;
 }
 
 export interface StsOptions extends HttpOptions {
@@ -37,6 +42,8 @@ export interface StsOptions extends HttpOptions {
 export interface Lease {
   readonly credentials: Credentials;
   readonly lifeMs: number;
+  /** What a stricter server would have refused the token for. */
+  readonly concerns: readonly TokenConcern[];
 }
 
 /** A server without any clock leeway (MinIO) takes a token only from the second after its making. */
@@ -49,10 +56,13 @@ const CLOCK_RESOLUTION_MS = 2000;
 /** Codes that ask to try again although the status says 4xx. */
 const passing = new Set(['IDPCommunicationError', 'Throttling', 'ThrottlingException', 'SlowDown']);
 
+/** Codes that speak of the session policy, not of the token. */
+const policyCodes = new Set(['MalformedPolicyDocument', 'PackedPolicyTooLarge']);
+
 /**
  * Trades `request.token` for credentials.
  *
- * @throws WireError `identity-refused`, `unavailable` or `unreachable`.
+ * @throws PolicyRefused when the session policy is not taken; WireError `identity-refused`, `unavailable` or `unreachable`.
  */
 export async function assumeRoleWithWebIdentity(
   request: AssumeRoleRequest,
@@ -75,8 +85,19 @@ export async function requestLease(
     reply = await send(request, http, signal);
   }
   const credentials = reply.status === 200 ? parseCredentials(reply.text) : undefined;
-  if (credentials === undefined) throw refusal(request, reply, clock.now());
-  return { credentials, lifeMs: lifeOf(credentials, reply, clock.now()) };
+  const there = reply.serverTimeMs ?? clock.now();
+  const concerns = tokenConcerns(request.token, { ...request, nowMs: there });
+  if (credentials === undefined) {
+    const said = readRefusal(request, reply);
+    if (said.kind !== 'token') throw said.error;
+    throw explained(request, said, concerns[0] ?? (await providerConcern(request, http, signal)));
+  }
+  return {
+    credentials,
+    lifeMs: lifeOf(credentials, reply, clock.now()),
+    // Of clocks this server thinks otherwise.
+    concerns: concerns.filter(({ kind }) => kind !== 'expired' && kind !== 'not-yet-valid'),
+  };
 }
 
 async function send(
@@ -125,13 +146,20 @@ function sessionNameOf(name: string): string {
     .slice(0, 64);
 }
 
-/** By the token's own times and the server's clock; the servers say it only in words. */
+/**
+ * By the token's own times and the server's clock; the servers say it only in words, and Ceph RGW
+ * (403) not at all.
+ */
 function isTooYoung(token: Secret, reply: HttpReply, nowMs: number): boolean {
-  if (reply.status !== 400) return false;
+  const { status, serverTimeMs = nowMs } = reply;
+  if (status !== 400 && status !== 403) return false;
+  if (policyCodes.has(parseStsError(reply.text).code ?? '')) return false;
   const claims = decodeJwt(token);
   const startMs = Math.max(claims?.issuedAtMs ?? 0, claims?.notBeforeMs ?? 0);
-  const ageMs = (reply.serverTimeMs ?? nowMs) - startMs;
-  return Math.abs(ageMs) <= TOO_YOUNG_MS;
+  // A 403 has many reasons: only a token of this second, or of the next, may be refused for its age.
+  const oldestMs = status === 403 ? 0 : TOO_YOUNG_MS;
+  const ageMs = serverTimeMs - startMs;
+  return ageMs <= oldestMs && ageMs >= -TOO_YOUNG_MS;
 }
 
 function lifeOf({ expiresAtMs }: Credentials, reply: HttpReply, nowMs: number): number {
@@ -141,41 +169,63 @@ function lifeOf({ expiresAtMs }: Credentials, reply: HttpReply, nowMs: number): 
   return expiresAtMs - serverTimeMs - 1000;
 }
 
-function refusal(request: AssumeRoleRequest, reply: HttpReply, nowMs: number): WireError {
+/** A reply without credentials: about the token, where more can be told, or about something else. */
+type RefusalReading =
+  | { readonly kind: 'token'; readonly tried: string; readonly answered: string }
+  | { readonly kind: 'other'; readonly error: WireError };
+
+function readRefusal(request: AssumeRoleRequest, reply: HttpReply): RefusalReading {
   const { code, message } = parseStsError(reply.text);
   const words = presentable(message, [request.token]);
   const said = [`${reply.status}`, code && presentable(code, []), words && `(${words})`];
   const answered = said.filter(Boolean).join(' ');
   const tried = triedOf(request);
+  const other = (error: WireError): RefusalReading => ({ kind: 'other', error });
   const { status } = reply;
   if (status >= 500 || status === 429 || (code !== undefined && passing.has(code))) {
-    return new WireError('unavailable', { tried, answered, next: 'try again in a while' });
+    return other(new WireError('unavailable', { tried, answered, next: 'try again in a while' }));
   }
   if (code === undefined) {
     const next = 'check --endpoint: that does not look like an STS';
-    return new WireError(status === 200 ? 'unavailable' : 'identity-refused', {
-      tried,
-      answered,
-      next,
-    });
+    const kind = status === 200 ? 'unavailable' : 'identity-refused';
+    return other(new WireError(kind, { tried, answered, next }));
   }
-  const nowThere = reply.serverTimeMs ?? nowMs;
-  const [concern] = tokenConcerns(request.token, { nowMs: nowThere });
-  if (concern !== undefined) {
-    const facts = { tried, answered: `${answered}: ${concern.text}`, next: concern.next };
-    return new WireError('identity-refused', facts);
+  if (request.policy !== undefined && policyCodes.has(code)) {
+    const next = 'with --session-policy off wire asks for all rights of the role';
+    return other(new PolicyRefused('identity-refused', { tried, answered, next }));
   }
-  return new WireError('identity-refused', { tried, answered, next: nextOf(code, request) });
+  return { kind: 'token', tried, answered };
 }
 
-function nextOf(code: string, request: AssumeRoleRequest): string {
-  if (code === 'MalformedPolicyDocument' || code === 'PackedPolicyTooLarge') {
-    return 'shorten the prefix or mount the whole bucket';
+async function providerConcern(
+  request: AssumeRoleRequest,
+  http: HttpOptions,
+  signal: AbortSignal,
+): Promise<TokenConcern | undefined> {
+  const { token, issuer } = request;
+  if (issuer === undefined) return undefined;
+  return (await providerConcerns(token, issuer, http, signal))[0];
+}
+
+function explained(
+  request: AssumeRoleRequest,
+  { tried, answered }: { readonly tried: string; readonly answered: string },
+  concern: TokenConcern | undefined,
+): WireError {
+  const facts =
+    concern === undefined
+      ? { tried, answered, next: nextOf(request) }
+      : { tried, answered: `${answered}: ${concern.text}`, next: concern.next };
+  return new WireError('identity-refused', facts);
+}
+
+function nextOf({ token, roleArn }: AssumeRoleRequest): string {
+  const audiences = decodeJwt(token)?.audiences ?? [];
+  const audience = `--audience (the token is for ${presentable(audiences.join(', '), [token])})`;
+  if (roleArn === undefined) {
+    return `check ${audience}, or name a role with --role if the server has roles`;
   }
-  if (request.roleArn === undefined) {
-    return 'check --audience, or name a role with --role if the server has roles';
-  }
-  return `check --audience and --role, and that ${request.roleArn} trusts the provider`;
+  return `check ${audience} and --role, and that ${roleArn} trusts the provider`;
 }
 
 function triedOf({ endpoint, roleArn }: AssumeRoleRequest): string {

@@ -12,6 +12,9 @@ const RETRY_FLOOR_MS = 250;
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 60_000;
 
+/** How often somebody looks whether there is a new login, once the login has ended. */
+export const LOGIN_POLL_MS = 1000;
+
 /** A lease as one moment sees it. */
 export interface LeaseView {
   readonly lifeMs: number;
@@ -36,6 +39,31 @@ export interface Failures {
  * - `refuse`: a renewal has just failed; answer with its error instead of asking again
  */
 export type RenewalStep = 'serve' | 'serve-and-renew' | 'renew' | 'refuse';
+
+/** A login that has ended, as one moment sees it. */
+export interface EndedLogin {
+  /** Since its source last said so, ms. */
+  readonly sinceMs: number;
+  /** Whether what is stored of logins has changed since; undefined where that cannot be seen. */
+  readonly changed: boolean | undefined;
+}
+
+/**
+ * Whether to ask the source of an ended login again before its pause is over. Where one can see
+ * that nothing was stored since, asking would only trouble the provider.
+ */
+export function mayLogInAgain({ sinceMs, changed }: EndedLogin): boolean {
+  if (changed === undefined) return sinceMs >= LOGIN_POLL_MS;
+  return changed && sinceMs >= RETRY_FLOOR_MS;
+}
+
+/**
+ * The pause after a login was found to have ended, where a new one will be seen: only what happens
+ * at the provider (a person enabled again) is missed meanwhile. `random` is in [0, 1).
+ */
+export function endedDelayMs(random: number): number {
+  return (RETRY_MAX_MS * (1 + random)) / 2;
+}
 
 /** What to do for somebody who needs credentials now. */
 export function stepFor(lease: LeaseView | undefined, failures: Failures): RenewalStep {

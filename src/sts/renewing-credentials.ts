@@ -1,6 +1,9 @@
 /**
  * Temporary credentials that renew themselves: in the background when most of the lease is over,
  * and on demand. One renewal runs at a time; while one fails, the old lease is used to its end.
+ *
+ * When the login itself has ended, callers wait for a new one for a while; all of them share the
+ * background's look at what is stored, and none of them asks the provider.
  */
 
 import type { TokenSource } from '../auth/token-source.ts';
@@ -12,11 +15,17 @@ import { WireError } from '../lib/wire-error.ts';
 import type { HttpOptions } from '../net/http.ts';
 import { type AssumeRoleRequest, requestLease } from './assume-role.ts';
 import type { CredentialSource, Credentials } from './credential-source.ts';
+import { LoginWait } from './login-wait.ts';
+import { Nap } from './nap.ts';
+import type { TokenConcern } from './preflight.ts';
 import {
+  endedDelayMs,
   type Failures,
   forcedAfter,
   type LeaseView,
+  LOGIN_POLL_MS,
   mayForce,
+  mayLogInAgain,
   type RefusedLease,
   renewalAgeMs,
   renewalWaitMs,
@@ -33,6 +42,12 @@ export interface RenewingCredentialsOptions extends Omit<AssumeRoleRequest, 'tok
   readonly http?: HttpOptions;
   /** How long callers wait for a new login once the login has ended; default 0. */
   readonly expiryWaitMs?: number;
+  /**
+   * A mark of what is stored of logins, another one after each change; looked at each second while
+   * the login has ended. Local and cheap, and never fails. Absent where logins come from elsewhere:
+   * `tokens` itself is then asked each second while somebody waits.
+   */
+  readonly loginMark?: () => Promise<string>;
 }
 
 /** For `wire status`. */
@@ -43,6 +58,8 @@ export interface RenewalState {
   readonly degraded?: string;
   /** Leases obtained so far. */
   readonly renewals: number;
+  /** What the server let pass of the last token and others would not, each as one line. */
+  readonly concerns: readonly string[];
 }
 
 interface HeldLease {
@@ -56,6 +73,8 @@ interface HeldLease {
 
 interface Failure {
   readonly error: unknown;
+  /** `loginMark` from before the attempt. */
+  readonly mark: string | undefined;
   readonly count: number;
   readonly delayMs: number;
   readonly since: Deadline;
@@ -70,22 +89,29 @@ export class RenewingCredentials implements CredentialSource, AsyncDisposable {
   readonly #options: RenewingCredentialsOptions;
   readonly #renewal: SharedWork<HeldLease>;
   readonly #closing = new AbortController();
+  readonly #loginWait: LoginWait;
+  readonly #nap: Nap;
   #lease: HeldLease | undefined;
   /** The lease that the store refused; its replacement is counted as forced. */
   #refused: HeldLease | undefined;
   #failure: Failure | undefined;
   #renewals = 0;
+  #concerns: readonly string[] = [];
   #background: Promise<void> | undefined;
 
   constructor(options: RenewingCredentialsOptions) {
+    const { clock, expiryWaitMs = 0 } = options;
     this.#options = options;
     this.#renewal = new SharedWork(async (signal) => await this.#renewOnce(signal));
+    this.#loginWait = new LoginWait(clock, expiryWaitMs);
+    this.#nap = new Nap(clock);
   }
 
   get state(): RenewalState {
     const lease = this.#lease;
     return {
       renewals: this.#renewals,
+      concerns: this.#concerns,
       ...(lease === undefined ? {} : { expiresAtMs: lease.credentials.expiresAtMs }),
       ...(this.#failure === undefined ? {} : { degraded: lineOf(this.#failure.error) }),
     };
@@ -100,12 +126,16 @@ export class RenewingCredentials implements CredentialSource, AsyncDisposable {
       this.#renewal.run(this.#closing.signal).catch(() => undefined); // recorded as #failure
       return lease.credentials;
     }
-    if (step === 'refuse') return this.#lastResort(this.#failure?.error);
+    // The reserve of a lease is better than an error, when there is nothing else.
+    const reserve = (): Credentials | undefined =>
+      lease !== undefined && lease.deadline.leftMs() > 0 ? lease.credentials : undefined;
+    if (this.#loginHasEnded) return reserve() ?? (await this.#awaitLogin(signal));
+    if (step === 'refuse') return reserve() ?? raise(this.#failure?.error);
     try {
       return (await this.#renewal.run(signal)).credentials;
     } catch (error) {
       signal.throwIfAborted();
-      return this.#lastResort(error);
+      return reserve() ?? (await this.#awaitLoginAfter(error, signal));
     }
   }
 
@@ -124,8 +154,26 @@ export class RenewingCredentials implements CredentialSource, AsyncDisposable {
       if (!mayForce(refusedLease(current))) throw refusedAgain(this.#options.endpoint);
       this.#refused = current;
     }
+    if (this.#loginHasEnded) return await this.#awaitLogin(signal);
     if (stepFor(undefined, this.#failures()) === 'refuse') throw this.#failure?.error;
-    return (await this.#renewal.run(signal)).credentials;
+    try {
+      return (await this.#renewal.run(signal)).credentials;
+    } catch (error) {
+      signal.throwIfAborted();
+      return await this.#awaitLoginAfter(error, signal);
+    }
+  }
+
+  /**
+   * Looks at the lease now rather than at the end of a pause: time may have passed unseen
+   * (a suspended laptop), or what failed may work again (another network).
+   */
+  checkNow(): void {
+    const failure = this.#failure;
+    if (failure !== undefined && !this.#loginHasEnded) {
+      this.#failure = { ...failure, delayMs: Math.min(failure.delayMs, LOGIN_POLL_MS) };
+    }
+    this.#nap.wake();
   }
 
   /** Stops the background and waits for it. */
@@ -134,19 +182,62 @@ export class RenewingCredentials implements CredentialSource, AsyncDisposable {
     await this.#background;
   }
 
-  /** The reserve of a lease is better than an error, when there is nothing else. */
-  #lastResort(error: unknown): Credentials {
-    const lease = this.#lease;
-    if (lease !== undefined && lease.deadline.leftMs() > 0) return lease.credentials;
-    throw error;
+  /** Only a new login helps. */
+  get #loginHasEnded(): boolean {
+    return this.#failure !== undefined && isLoginEnd(this.#failure.error);
+  }
+
+  /** Whether a new login may be there, as far as one sees without asking the provider. */
+  async #mayLogInAgain(): Promise<boolean> {
+    const failure = this.#failure;
+    if (failure === undefined || !isLoginEnd(failure.error)) return false;
+    const { loginMark } = this.#options;
+    const changed = loginMark && (await loginMark()) !== failure.mark;
+    return mayLogInAgain({ changed, sinceMs: -failure.since.leftMs() });
+  }
+
+  async #awaitLoginAfter(error: unknown, signal: AbortSignal): Promise<Credentials> {
+    if (!isLoginEnd(error)) throw error;
+    return await this.#awaitLogin(signal);
+  }
+
+  /** Credentials of a new login, if there is one in time. */
+  async #awaitLogin(signal: AbortSignal): Promise<Credentials> {
+    const ended = this.#failure?.error;
+    if (await this.#mayLogInAgain()) {
+      try {
+        return (await this.#renewal.run(signal)).credentials;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!isLoginEnd(error)) throw error;
+      }
+    }
+    // Whoever needs the very first lease can be told to log in, and has nothing to lose.
+    if (this.#lease === undefined) throw ended;
+    const news = await this.#loginWait.next(signal);
+    if (news?.kind === 'renewed') return news.credentials;
+    throw news?.error ?? this.#failure?.error ?? ended;
+  }
+
+  /** Whether an ended login should be asked for again whatever the pause. */
+  async #isWanted(): Promise<boolean> {
+    // Where nothing is to be seen, the source is asked for those who wait only.
+    const seen = this.#options.loginMark !== undefined;
+    return (seen || this.#loginWait.waiting > 0) && (await this.#mayLogInAgain());
+  }
+
+  #waitMs(): number {
+    // A lease that the store refused is worth nothing, however much of it is left.
+    const lease = this.#refused === this.#lease ? undefined : this.#view();
+    return renewalWaitMs(lease, this.#failures());
   }
 
   async #keepRenewing(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
     while (!signal.aborted) {
       try {
-        const waitMs = renewalWaitMs(this.#view(), this.#failures());
-        if (waitMs > 0) await clock.sleep(Math.min(waitMs, NAP_MS), signal);
+        const waitMs = (await this.#isWanted()) ? 0 : this.#waitMs();
+        const napMs = this.#loginHasEnded ? LOGIN_POLL_MS : NAP_MS;
+        if (waitMs > 0) await this.#nap.sleep(Math.min(waitMs, napMs), signal);
         else await this.#renewal.run(signal);
       } catch {
         // Closing, or a failure that #renewOnce has recorded: its delay is the next wait.
@@ -155,18 +246,25 @@ export class RenewingCredentials implements CredentialSource, AsyncDisposable {
   }
 
   async #renewOnce(signal: AbortSignal): Promise<HeldLease> {
-    const { tokens, clock, random, log, http } = this.#options;
+    const { tokens, clock, random, log, http, loginMark } = this.#options;
+    // Before the attempt: a login that comes meanwhile must not be missed.
+    const mark = await loginMark?.();
     try {
       // A lease may end with its token (MinIO): a token that is nearly over gives a lease that is.
       const wantedMs = this.#lease?.deadline.lifeMs ?? FIRST_TOKEN_LIFE_MS;
       const { token } = await tokens.accessToken(wantedMs, signal);
-      const request = { ...this.#options, token };
-      const { credentials, lifeMs } = await requestLease(request, { ...http, clock }, signal);
+      const { issuer, ...asked } = this.#options;
+      // The provider is asked why for the first refusal of a row.
+      const explain = issuer !== undefined && this.#failure === undefined && { issuer };
+      const request = { ...asked, token, ...explain };
+      const lease = await requestLease(request, { ...http, clock }, signal);
+      const { credentials, lifeMs } = lease;
       if (lifeMs <= 0) throw endedBefore(this.#options.endpoint);
       const renewAtAgeMs = renewalAgeMs(lifeMs, random());
       const deadline = new Deadline(clock, lifeMs);
       this.#lease = { credentials, deadline, renewAtAgeMs, ...this.#rest() };
       this.#renewals += 1;
+      this.#noteConcerns(lease.concerns);
       if (this.#failure !== undefined) log.info('credentials are renewed again');
       this.#failure = undefined;
       // The first lease is its asker's business; from then on there is one to keep.
@@ -174,11 +272,21 @@ export class RenewingCredentials implements CredentialSource, AsyncDisposable {
         this.#background ??= this.#keepRenewing(this.#closing.signal);
       }
       log.debug('credentials renewed', { lifeMs, expiresAtMs: credentials.expiresAtMs });
+      this.#loginWait.tell({ kind: 'renewed', credentials });
       return this.#lease;
     } catch (error) {
-      if (!signal.aborted) this.#recordFailure(error);
+      if (!signal.aborted) this.#recordFailure(error, mark);
       throw error;
     }
+  }
+
+  /** Said once, not at each renewal. */
+  #noteConcerns(concerns: readonly TokenConcern[]): void {
+    const lines = concerns.map(({ text, next }) => `${text}; ${next}`);
+    for (const concern of lines) {
+      if (!this.#concerns.includes(concern)) this.#options.log.warn('token', { concern });
+    }
+    this.#concerns = lines;
   }
 
   /** How long the next lease rests when it is refused in its turn. */
@@ -190,12 +298,19 @@ export class RenewingCredentials implements CredentialSource, AsyncDisposable {
     return { forced, restMs: retryDelayMs(forced, this.#options.random()) };
   }
 
-  #recordFailure(error: unknown): void {
+  #recordFailure(error: unknown, mark: string | undefined): void {
     const { clock, random, log } = this.#options;
-    const count = (this.#failure?.count ?? 0) + 1;
+    const ended = isLoginEnd(error);
+    // Why it fails may change: a login that ends while the provider is down is a story of its own.
+    const before = this.#failure;
+    const count = before !== undefined && ended === this.#loginHasEnded ? before.count + 1 : 1;
     if (count === 1) log.warn('credentials cannot be renewed', { error });
-    const delayMs = retryDelayMs(count, random());
-    this.#failure = { error, count, delayMs, since: new Deadline(clock, 0) };
+    const delayMs =
+      ended && mark !== undefined ? endedDelayMs(random()) : retryDelayMs(count, random());
+    this.#failure = { error, mark, count, delayMs, since: new Deadline(clock, 0) };
+    if (!ended) this.#loginWait.tell({ kind: 'failed', error });
+    // The background may be asleep until a lease is due that the store refused.
+    this.#nap.wake();
   }
 
   #view(): LeaseView | undefined {
@@ -210,6 +325,15 @@ export class RenewingCredentials implements CredentialSource, AsyncDisposable {
     if (failure === undefined) return { count: 0, sinceMs: 0, delayMs: 0 };
     return { count: failure.count, delayMs: failure.delayMs, sinceMs: -failure.since.leftMs() };
   }
+}
+
+/** Whether only a new login helps. */
+function isLoginEnd(error: unknown): boolean {
+  return error instanceof WireError && error.kind === 'login-expired';
+}
+
+function raise(error: unknown): never {
+  throw error;
 }
 
 function refusedLease({ deadline, forced, restMs }: HeldLease): RefusedLease {

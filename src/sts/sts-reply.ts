@@ -42,15 +42,26 @@ export function parseCredentials(text: string): Credentials | undefined {
   };
 }
 
-/** `<ErrorResponse><Error>` of AWS STS and MinIO, `<Error>` of S3 and Ceph RGW, or a page. */
+/**
+ * `<ErrorResponse><Error>` of AWS STS and MinIO, `<Error>` of S3 and Ceph RGW, the same in JSON (AWS
+ * and gateways that answer so whatever was asked for), or a page.
+ */
 export function parseStsError(text: string): StsError {
-  const document = parse(text);
+  const document = text.trimStart().startsWith('{') ? parseJson(text) : parse(text);
   const error = at(document, 'ErrorResponse', 'Error') ?? at(document, 'Error');
   const code = textAt(error, 'Code');
   if (code !== undefined) return { code, message: textAt(error, 'Message') ?? '' };
   const title = /<title[^>]*>([^<]{1,400})/i.exec(text)?.[1];
   const plain = text.slice(0, 4096).replace(/<[^>]*>/g, ' ');
   return { code: undefined, message: title === undefined ? plain : `an HTML page: ${title}` };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function parse(text: string): unknown {

@@ -1,12 +1,13 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Settings } from '../../config/options.ts';
 import { parseUrl } from '../../config/values.ts';
-import type { LoginInput } from '../../daemon/identity.ts';
+import type { LoginEvents, LoginFlow, LoginInput, LoginOutcome } from '../../daemon/identity.ts';
 import { LinkedAbort } from '../../lib/abort.ts';
 import { WireError } from '../../lib/wire-error.ts';
 import { browserCommand, openBrowser } from '../browser.ts';
 import { type Bind, type CommandContext, commandSettings } from '../context.ts';
-import { countDown, describeLogin, LoginView } from '../login-view.ts';
+import { LoginJson, loginEventsHelp } from '../login-json.ts';
+import { countDown, LoginView } from '../login-view.ts';
 import { addExamples, addSettingFlags, networkOptions } from '../setting-flags.ts';
 
 interface LoginFlags {
@@ -15,57 +16,107 @@ interface LoginFlags {
   readonly browser: boolean;
   readonly qr?: boolean;
   readonly public?: boolean;
+  readonly flow: LoginFlow;
+  readonly json?: boolean;
 }
+
+const flows: readonly LoginFlow[] = ['device', 'browser'];
 
 export function addLogin(program: Command, bind: Bind): void {
   const command = program
     .command('login')
     .summary('log in with a code on a web page')
     .description(
-      'Log in at an identity provider: prints a code and a page to enter it on, waits until it is\n' +
-        'approved, and keeps the login for `wire mount`. Without ISSUER: the one of the profile.',
+      'Log in at an identity provider: prints a code and a page to enter it on, waits until it is ' +
+        'approved, and keeps the login for `wire mount`. Without ISSUER: the one of the profile.\n\n' +
+        'With --flow browser there is no code: a browser of this machine logs in and comes back.',
     )
     .argument('[issuer]', 'URL of the identity provider');
   addSettingFlags(command, ['clientId', 'audience', 'scopes', ...networkOptions])
     .option('--client-secret-file <file>', 'file with the secret of --client-id (never in argv)')
+    .addOption(
+      new Option('--flow <flow>', 'with a code (device) or a browser of this machine (browser)')
+        .choices(flows)
+        .default('device'),
+    )
     .option('--public', 'register a client without a secret')
     .option('--insecure-storage', 'without a keychain: keep the key of the logins in a plain file')
     .option('--qr', 'show the QR code even where no terminal is')
     .option('--no-browser', 'do not open the page in a browser')
+    .option('--json', 'events as JSON, for programs and notebooks')
     .action(bind(runLogin));
   addExamples(command, [
     'wire login https://iam.example.org',
     'wire login https://iam.example.org --audience object',
     'wire login https://iam.example.org --client-id abc --client-secret-file ~/.secret',
+    'wire login https://iam.example.org --flow browser',
     'wire login --profile work',
-  ]);
+  ]).addHelpText('after', loginEventsHelp);
 }
 
 async function runLogin(context: CommandContext, command: Command): Promise<void> {
-  const { terminal, clock } = context;
   const flags = command.opts<LoginFlags>();
-  const { settings } = await commandSettings(context, command);
-  const input = loginInput(command, settings, flags);
-  const opener = flags.browser ? browserCommand(context.environment, context.platform) : undefined;
-  const view = new LoginView({
-    terminal,
-    alwaysQr: flags.qr ?? false,
-    openPage: (url) => {
-      if (opener !== undefined) openBrowser(opener, url);
-    },
-  });
+  const openPage = pageOpener(context, flags);
+  if (flags.json === true) await reportLogin(context, command, openPage);
+  else await showLogin(context, command, openPage);
+}
+
+/** Opens a page in a browser; false where there is none. */
+type PageOpener = (url: string) => boolean;
+
+function pageOpener(
+  { environment, platform }: CommandContext,
+  { browser }: LoginFlags,
+): PageOpener {
+  const opener = browser ? browserCommand(environment, platform) : undefined;
+  return (url) => opener !== undefined && openBrowser(opener, url, environment);
+}
+
+async function showLogin(
+  context: CommandContext,
+  command: Command,
+  openPage: PageOpener,
+): Promise<void> {
+  const { terminal, clock } = context;
+  const alwaysQr = command.opts<LoginFlags>().qr ?? false;
+  const view = new LoginView({ terminal, alwaysQr, openPage });
   using counting = new LinkedAbort(context.signal);
   const countdown = countDown(view, clock, counting.signal);
   try {
-    const daemon = await context.daemonOf(settings);
-    const login = await daemon.login(input, view, context.signal);
+    const login = await logIn(context, command, view);
     counting.abort();
-    terminal.say(`Kept in ${login.storedIn}`);
-    terminal.say(describeLogin(login, clock.now()));
+    view.done(login, clock.now());
   } finally {
     counting.abort();
     await countdown;
   }
+}
+
+async function reportLogin(
+  context: CommandContext,
+  command: Command,
+  openPage: PageOpener,
+): Promise<void> {
+  const report = new LoginJson(context.terminal, openPage);
+  try {
+    report.done(await logIn(context, command, report));
+  } catch (error) {
+    if (error instanceof WireError) report.failed(error);
+    throw error;
+  }
+}
+
+async function logIn(
+  context: CommandContext,
+  command: Command,
+  events: LoginEvents,
+): Promise<LoginOutcome> {
+  const { settings } = await commandSettings(context, command);
+  const input = loginInput(command, settings, command.opts<LoginFlags>());
+  const daemon = await context.daemonOf(settings);
+  const login = await daemon.login(input, events, context.signal);
+  context.log.info('logged in', { issuer: login.issuer, storedIn: login.storedIn });
+  return login;
 }
 
 function loginInput(command: Command, settings: Settings, flags: LoginFlags): LoginInput {
@@ -89,6 +140,7 @@ function loginInput(command: Command, settings: Settings, flags: LoginFlags): Lo
     scopes: scopes ?? [],
     publicClient: flags.public ?? false,
     insecureStorage: flags.insecureStorage ?? false,
+    flow: flags.flow,
     ...(clientId !== undefined && { clientId }),
     ...(flags.clientSecretFile !== undefined && { clientSecretFile: flags.clientSecretFile }),
     ...(audience !== undefined && { audience }),

@@ -11,7 +11,7 @@ export function addLogout(program: Command, bind: Bind): void {
         'only login. Mounts keep working until their temporary credentials end.',
     )
     .argument('[issuer]', 'URL of the identity provider')
-    .option('--forget', 'also delete the client that wire registered there');
+    .option('--forget', 'also delete the client that wire registered there, now or after a logout');
   addSettingFlags(command, networkOptions).action(bind(runLogout));
   addExamples(command, ['wire logout', 'wire logout https://iam.example.org --forget']);
 }

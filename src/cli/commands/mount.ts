@@ -127,6 +127,9 @@ async function serve(request: MountsRequest, context: CommandContext): Promise<v
       terminal.fail(error.toLine());
       terminal.say('The mount goes on. Ctrl-C again leaves it at once.');
     },
+    warn: (line: string): void => {
+      if (starter === undefined) terminal.say(`${terminal.style('yellow', 'Warning:')} ${line}`);
+    },
   };
   await daemon.mount(request, events, signals, starting.signal);
 }

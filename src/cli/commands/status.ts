@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { LoginFacts } from '../../daemon/identity.ts';
+import type { RightsStatus } from '../../daemon/mount-parts.ts';
 import type { Status } from '../../daemon/status.ts';
 import { formatBytes } from '../../lib/bytes.ts';
 import type { Bind, CommandContext } from '../context.ts';
@@ -48,7 +49,10 @@ function mountLines(mount: Status['mounts'][number], nowMs: number): readonly st
     `${mount.state}: ${mount.source} at ${mount.endpoint}`,
     ...(mount.readOnly ? ['read-only'] : []),
     ...(until === undefined ? [] : [`credentials until ${formatUntil(until, nowMs)}`]),
-    ...(mount.degraded === undefined ? [] : [`not renewed: ${mount.degraded}`]),
+    ...(mount.degraded === undefined
+      ? []
+      : [printable(`degraded: ${mount.degraded} (${mount.degradedReason ?? 'no reason given'})`)]),
+    ...rightsFacts(mount.rights),
     ...(unsavedFiles === 0
       ? []
       : [`not saved yet: ${countFiles(unsavedFiles)}, ${formatBytes(mount.unsavedBytes)}`]),
@@ -62,6 +66,19 @@ function mountLines(mount: Status['mounts'][number], nowMs: number): readonly st
   return [`${mount.mountPoint}: ${facts.join(', ')} (pid ${mount.pid})`, ...failures];
 }
 
+const enforcementWords: Readonly<Record<RightsStatus['enforcement'], string>> = {
+  enforced: 'enforced',
+  'not enforced': 'NOT enforced by the server',
+  'cannot tell': 'no telling whether the server enforces it',
+  untested: 'not tested yet',
+};
+
+/** Without a limit there is nothing to tell: `--session-policy off` was asked for. */
+function rightsFacts(rights: RightsStatus | undefined): readonly string[] {
+  if (rights?.limit === undefined) return [];
+  return [printable(`rights limited to ${rights.limit} (${enforcementWords[rights.enforcement]})`)];
+}
+
 /** Names of files come from whoever writes to the bucket: they must not steer the terminal. */
 function printable(line: string): string {
   return line.replaceAll(/[\x00-\x1f\x7f-\x9f]/g, '?');
@@ -73,5 +90,6 @@ function countFiles(count: number): string {
 
 function loginLine(login: LoginFacts, nowMs: number): string {
   const until = login.untilMs === undefined ? '' : `, until ${formatUntil(login.untilMs, nowMs)}`;
-  return `${login.issuer}: logged in as ${login.who}${until}`;
+  const soon = login.endsSoon === true ? `; log in again soon: wire login ${login.issuer}` : '';
+  return `${login.issuer}: logged in as ${login.who}${until}${soon}`;
 }

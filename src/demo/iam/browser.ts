@@ -65,6 +65,38 @@ export async function denyInBrowser(
   if (outcome !== 'denied') throw refused(verificationUri, outcome);
 }
 
+/** The last page of a login that began at an authorization URL: the client's own. */
+export interface ClientPage {
+  readonly status: number;
+  readonly html: string;
+}
+
+/**
+ * Logs in at an authorization URL as `userName` and goes back to the client, as a browser would.
+ *
+ * @throws WireError `identity-refused` when the pages do not lead back to the client.
+ */
+export async function authorizeInBrowser(
+  url: string,
+  userName: string,
+  password: string | undefined,
+  signal: AbortSignal,
+  decision: 'approve' | 'deny' = 'approve',
+): Promise<ClientPage> {
+  const redirectUri = new URL(url).searchParams.get('redirect_uri') ?? '';
+  const plan = {
+    url,
+    userName,
+    redirectUri,
+    decision,
+    ...(password !== undefined && { password }),
+  };
+  const target = await visit(plan, signal);
+  if (!URL.canParse(target)) throw refused(url, target);
+  const response = await fetch(target, { redirect: 'manual', signal });
+  return { status: response.status, html: await response.text() };
+}
+
 /**
  * Walks through the pages until one has no form.
  *
@@ -207,7 +239,7 @@ function fill(form: Form, pageUrl: string, plan: BrowserVisit): Submission {
 
 function refused(verificationUri: string, outcome: string): WireError {
   return new WireError('identity-refused', {
-    tried: `answer the device login at ${new URL(verificationUri).origin}`,
+    tried: `answer the login at ${new URL(verificationUri).origin}`,
     answered: `its pages ended with: ${outcome}`,
   });
 }

@@ -26,6 +26,8 @@ export interface IamControls {
   expireRefreshTokens(): void;
   /** Revokes every refresh and access token. */
   revokeAll(): void;
+  /** Forgets a registered client with all that it was given, as an administrator may. */
+  deleteClient(clientId: string): void;
   /** Signs with a new key; the old one stays published unless `keepOld` is false. */
   rotateKey(keepOld?: boolean): Promise<void>;
   /** A token of this IAM's own key with any claims: `iss`, `iat`, `exp`, `jti` are filled in. */
@@ -48,6 +50,7 @@ export function createControls(
     changeUser: (name, change) => settings.people.change(name, change),
     expireRefreshTokens: () => server.expireRefreshTokens(),
     revokeAll: () => server.revokeAll(),
+    deleteClient: (clientId) => server.deleteClient(clientId),
     rotateKey: async (keepOld = true) => await settings.keys.rotate(keepOld),
     mint: async (claims, options = {}) => {
       const iat = settings.now() + settings.skewSeconds;
@@ -69,7 +72,7 @@ export const CONTROL_PATH = '/_playground/iam/';
 /**
  * One control over HTTP: `GET counters`; `POST` of JSON to `faults`, `clear-faults`,
  * `reset-counters`, `lifetimes`, `user` (`{name, …change}`), `expire-refresh-tokens`, `revoke-all`,
- * `rotate-key` (`{keepOld}`) and `mint` (`{claims, audience, expiresInSeconds}` → `{token}`).
+ * `delete-client` (`{clientId}`), `rotate-key` (`{keepOld}`) and `mint` (`{claims, audience, expiresInSeconds}` → `{token}`).
  */
 export async function answerControl(request: IamRequest, controls: IamControls): Promise<Reply> {
   const name = request.path.slice(CONTROL_PATH.length);
@@ -91,6 +94,7 @@ type Orders = IamFault &
   MintOptions & {
     readonly name: string;
     readonly keepOld?: boolean;
+    readonly clientId?: string;
     readonly claims?: JWTPayload;
   };
 
@@ -118,6 +122,9 @@ async function obey(name: string, asked: Orders, controls: IamControls): Promise
       return {};
     case 'revoke-all':
       controls.revokeAll();
+      return {};
+    case 'delete-client':
+      controls.deleteClient(asked.clientId ?? '');
       return {};
     case 'rotate-key':
       await controls.rotateKey(asked.keepOld);

@@ -24,4 +24,6 @@ export interface DialectServer {
   expireRefreshTokens(): void;
   /** All refresh and access tokens are revoked as of now. */
   revokeAll(): void;
+  /** Forgets a registered client with all that it was given, as an administrator may. */
+  deleteClient(clientId: string): void;
 }

@@ -14,6 +14,7 @@ import { answerControl, CONTROL_PATH, createControls, type IamControls } from '.
 import type { DialectServer } from './dialect-server.ts';
 import { Faults } from './faults.ts';
 import { IndigoServer } from './indigo/indigo-server.ts';
+import { type IssuedSecret, IssuedSecrets } from './issued-secrets.ts';
 import { SigningKeys } from './keys.ts';
 import { jsonReply, readRequest, splitTarget, writeReply } from './message.ts';
 import type { IamOptions } from './options.ts';
@@ -27,6 +28,8 @@ export interface Iam extends IamControls, AsyncDisposable {
   approve(userCodeOrUri: string, userName: string, signal: AbortSignal): Promise<void>;
   /** Denies it. In `indigo` the device is not told. */
   deny(userCodeOrUri: string, userName: string, signal: AbortSignal): Promise<void>;
+  /** Every secret in its replies so far. */
+  issuedSecrets(): readonly IssuedSecret[];
 }
 
 /**
@@ -50,7 +53,7 @@ export async function startIam(options: IamOptions, signal: AbortSignal): Promis
     once: true,
   });
   const { port } = server.address() as AddressInfo;
-  const settings = new Settings(options, keys, `http://127.0.0.1:${port}`);
+  const settings = new Settings(options, keys, options.origin ?? `http://127.0.0.1:${port}`);
   const dialect =
     options.dialect === 'indigo'
       ? new IndigoServer(settings)
@@ -59,7 +62,7 @@ export async function startIam(options: IamOptions, signal: AbortSignal): Promis
   const controls = createControls(settings, faults, dialect);
   const front = new Front(settings, dialect, faults, controls, life.signal);
   server.on('request', (request, response) => front.receive(request, response));
-  return toIam(settings, controls, closers.move());
+  return toIam(settings, controls, front.issued, closers.move());
 }
 
 /** Receives every request: controls, counters, faults; the dialect has what is left. */
@@ -69,6 +72,7 @@ class Front {
   readonly #faults: Faults;
   readonly #controls: IamControls;
   readonly #signal: AbortSignal;
+  readonly issued: IssuedSecrets = new IssuedSecrets();
 
   constructor(
     settings: Settings,
@@ -85,6 +89,7 @@ class Front {
   }
 
   receive(request: IncomingMessage, response: ServerResponse): void {
+    this.issued.watch(response);
     this.#answer(request, response).catch((error: unknown) => {
       const isDefect = !this.#signal.aborted && !response.headersSent && !response.destroyed;
       if (!isDefect) response.destroy();
@@ -128,7 +133,12 @@ async function closeNow(server: Server): Promise<void> {
   await closed;
 }
 
-function toIam(settings: Settings, controls: IamControls, closers: Closers): Iam {
+function toIam(
+  settings: Settings,
+  controls: IamControls,
+  issued: IssuedSecrets,
+  closers: Closers,
+): Iam {
   const { issuer, people } = settings;
   const page = (userCodeOrUri: string): string =>
     URL.canParse(userCodeOrUri) ? userCodeOrUri : new URL('/device', issuer).href;
@@ -139,6 +149,7 @@ function toIam(settings: Settings, controls: IamControls, closers: Closers): Iam
   return {
     ...controls,
     issuer,
+    issuedSecrets: () => issued.all,
     approve: async (userCodeOrUri, userName, signal) =>
       await approveInBrowser(
         page(userCodeOrUri),

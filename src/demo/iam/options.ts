@@ -45,6 +45,8 @@ export interface IamOptions {
   readonly users: readonly IamUser[];
   /** On 127.0.0.1; default 0, any free one. */
   readonly port?: number;
+  /** How others reach it, when something stands in front: `https://HOST:PORT`. Default: its own. */
+  readonly origin?: string;
   readonly clients?: readonly IamClient[];
   readonly lifetimes?: Partial<IamLifetimes>;
   /** Default: true in `standard`, false in `indigo`. */

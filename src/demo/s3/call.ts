@@ -98,11 +98,12 @@ export class Call {
     this.store.buckets.get(this.bucketName);
   }
 
-  /** The refusal for a missing key: without the right to list, some dialects hide that. */
-  missingKey(bucket: string = this.bucketName, key: string = this.key): S3Error {
-    const listing = { 's3:prefix': key };
-    const shown =
-      !this.quirks.missingKeyNeedsList || this.may('s3:ListBucket', { bucket }, listing);
+  /**
+   * The refusal for a missing key: without the right to list, some dialects hide that. No prefix was
+   * asked for, so a right to list below some prefix does not count.
+   */
+  missingKey(bucket: string = this.bucketName): S3Error {
+    const shown = !this.quirks.missingKeyNeedsList || this.may('s3:ListBucket', { bucket });
     return new S3Error(shown ? 'NoSuchKey' : 'AccessDenied');
   }
 }

@@ -15,7 +15,7 @@ export function findVersion(
   const from = call.store.buckets.get(bucket);
   if (versionId === undefined) {
     const object = from.get(key);
-    if (object === undefined) throw call.missingKey(bucket, key);
+    if (object === undefined) throw call.missingKey(bucket);
     return object;
   }
   const version = from.versions(key).find((each) => (each.versionId ?? NULL_VERSION) === versionId);

@@ -31,6 +31,11 @@ export interface TokenServiceOptions {
   readonly minDurationSeconds?: number;
   /** Life of every lease, whatever is asked; absent: as asked. */
   readonly leaseSeconds?: number;
+  /**
+   * Session policies are checked and then ignored, as by MinIO with an authorization plugin (OPA).
+   * Default false.
+   */
+  readonly sessionPoliciesIgnored?: boolean;
   /** Refuse keys without a certificate, as RGW 16 does (later ones do not). Default false. */
   readonly x5cRequired?: boolean;
 }
@@ -48,6 +53,7 @@ export class TokenService implements SecurityTokenService {
   readonly #dialect: StsDialect;
   readonly #realm: Realm;
   readonly #keys: IssuedKeys;
+  readonly #sessionPoliciesIgnored: boolean;
   /** Life of leases from now on, whatever is asked; undefined: as asked. */
   leaseSeconds: number | undefined;
 
@@ -57,6 +63,7 @@ export class TokenService implements SecurityTokenService {
     this.#dialect = dialects[options.dialect];
     this.#keys = options.keys;
     this.leaseSeconds = options.leaseSeconds;
+    this.#sessionPoliciesIgnored = options.sessionPoliciesIgnored ?? false;
     this.#realm = {
       issuer,
       audiences,
@@ -82,11 +89,12 @@ export class TokenService implements SecurityTokenService {
     const action = form.get('Action') ?? '';
     if (action !== ACTION) throw this.#dialect.refuseAction(action);
     const assumption = await this.#dialect.assume(form, this.#realm);
-    const { subject, claims, policies, sessionPolicy } = assumption;
+    const { subject, claims, policies } = assumption;
+    const session = this.#sessionPoliciesIgnored ? undefined : assumption.sessionPolicy;
     const lease = this.leaseSeconds;
     const key = this.#keys.issue({
       name: subject,
-      policies: { granted: policies, ...(sessionPolicy && { session: sessionPolicy }) },
+      policies: { granted: policies, ...(session && { session }) },
       variables: claimVariables(claims),
       expiresAtMs: lease === undefined ? assumption.expiresAtMs : this.#realm.now() + lease * 1000,
     });

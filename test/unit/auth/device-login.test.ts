@@ -140,7 +140,8 @@ describe('device login', () => {
     const slow: Answer = { status: 400, json: { error: 'slow_down' } };
     issuer.next('device', { json: issuer.device({ interval: 2 }) });
     issuer.next('poll', pendingAnswer, slow, pendingAnswer, slow, ok());
-    expect((await run()).polls).toEqual([2000, 4000, 11_000, 18_000, 30_000]);
+    // With the margins of `device-poll.ts`: 2 s × 1.2, then 7 s × 1.4, then 12 s × 1.4.
+    expect((await run()).polls).toEqual([2400, 4800, 14_600, 24_400, 41_200]);
   });
 
   it('lives through dropped connections, 5xx and pages of a proxy', async () => {
@@ -197,6 +198,63 @@ describe('device login', () => {
     expect(events.codes[0]?.expiresAtMs).toBe(clock.now() - clock.monotonic() + 600_000);
   });
 
+  it('asks for a new code for a minute when there is no network after the first ran out', async () => {
+    issuer.always('poll', pendingAnswer);
+    issuer.next('device', { json: issuer.device() }, { drop: true }, { status: 503 });
+    const error = await failure();
+    expect(error.kind).toBe('login-expired');
+    expect(events.codes).toHaveLength(2);
+    expect(events.troubles.map(({ kind }) => kind)).toEqual(['unreachable', 'unavailable']);
+  });
+
+  it('gives up as unreachable when no new code can be had', async () => {
+    issuer.always('poll', pendingAnswer);
+    issuer.next('device', { json: issuer.device() });
+    issuer.always('device', { drop: true });
+    expect((await failure()).kind).toBe('unreachable');
+    expect(clock.monotonic()).toBeLessThanOrEqual(660_000);
+  });
+
+  it('takes a first code that cannot be had for a failure at once', async () => {
+    issuer.always('device', { drop: true });
+    expect((await failure()).kind).toBe('unreachable');
+    expect(clock.monotonic()).toBe(0);
+  });
+
+  it('polls no more once it has ended', async () => {
+    issuer.always('poll', pendingAnswer);
+    const controller = new AbortController();
+    const outcome = login(request(), events, context, controller.signal);
+    await clock.sleeper();
+    await clock.advance(5000);
+    await clock.sleeper();
+    controller.abort(new Error('Ctrl-C'));
+    await expect(outcome).rejects.toThrow('Ctrl-C');
+    const polls = issuer.of('poll').length;
+    await clock.advance(600_000);
+    expect(issuer.of('poll')).toHaveLength(polls);
+  });
+
+  it('takes an interval that is a text, and the address by its older name', async () => {
+    const reply = issuer.device({ interval: '2', verification_uri: undefined });
+    issuer.next('device', { json: { ...reply, verification_url: `${issuer.url}/old` } });
+    const { outcome, polls } = await run();
+    await outcome;
+    expect(polls[0]).toBe(2400);
+    expect(events.codes[0]?.verificationUri).toBe(`${issuer.url}/old`);
+  });
+
+  it.each([
+    ['javascript:alert(1)'],
+    ['file:///etc/passwd'],
+    ['nowhere'],
+    [`https://iam.example/${'x'.repeat(3000)}`],
+  ])('shows no address that is not a web page: %.40s', async (verification_uri) => {
+    issuer.always('device', { json: issuer.device({ verification_uri }) });
+    expect((await failure()).kind).toBe('identity-refused');
+    expect(events.codes).toEqual([]);
+  });
+
   it('ends at once when interrupted while it waits', async () => {
     issuer.always('poll', pendingAnswer);
     const controller = new AbortController();
@@ -215,6 +273,27 @@ describe('device login', () => {
     });
     const { outcome } = await run({}, controller.signal);
     await expect(outcome).rejects.toThrow('Ctrl-C');
+  });
+
+  it('asks for no code when the vault does not give back what it was given', async () => {
+    vault.load = async () => await Promise.resolve(undefined);
+    expect((await failure()).kind).toBe('config');
+    expect(vault.saves).toBe(1);
+    expect(issuer.of('device')).toHaveLength(0);
+  });
+
+  it('tries the vault also where the login there stays until the new one is made', async () => {
+    await (await run()).outcome;
+    vault.saveError = new WireError('config', { tried: 'keep it', answered: 'disk full' });
+    expect((await failure({ client: { id: 'mine' } })).kind).toBe('config');
+    expect(issuer.of('device')).toHaveLength(1);
+  });
+
+  it('says which scopes were not granted in the end', async () => {
+    issuer.next('register', { status: 201, json: issuer.registration({ scope: undefined }) });
+    issuer.next('poll', issuer.tokens({ scope: 'openid' }));
+    await (await run({ scopes: ['openid', 'offline_access', 'storage.read:/'] })).outcome;
+    expect(events.notes).toEqual(['the provider did not grant: storage.read:/']);
   });
 
   it('asks for no code when the vault cannot keep one', async () => {
@@ -246,7 +325,27 @@ describe('device login', () => {
     const summary = await (await run()).outcome;
     expect(summary).toMatchObject({ subject: 'u1', username: 'alice', groups: ['cms'] });
   });
+
+  it('asks userinfo for the groups that the tokens do not tell', async () => {
+    const token = unsignedJwt({ sub: 'u1', preferred_username: 'alice' });
+    issuer.secrets.add(token);
+    issuer.next('poll', issuer.tokens({ access_token: token }));
+    issuer.next('userinfo', { json: { sub: 'u1', groups: ['cms'] } });
+    const summary = await (await run()).outcome;
+    expect(summary).toMatchObject({ username: 'alice', groups: ['cms'] });
+  });
+
+  it('takes no orders to the terminal from names and groups', async () => {
+    const claims = { sub: 'u1', preferred_username: 'a\u001b[2Jb', groups: ['c\nd'] };
+    const token = unsignedJwt(claims);
+    issuer.secrets.add(token);
+    issuer.next('poll', issuer.tokens({ access_token: token }));
+    expect(await (await run()).outcome).toMatchObject({ username: 'a [2Jb', groups: ['c d'] });
+  });
 });
+
+/** What was asked of the registration endpoint. */
+const methods = (): string[] => issuer.of('register').map(({ method }) => method);
 
 describe('the client of a login', () => {
   it('is registered once and used again', async () => {
@@ -289,7 +388,82 @@ describe('the client of a login', () => {
     await (await run()).outcome;
     issuer.next('device', { status: 404, text: '' });
     await (await run()).outcome;
-    expect(issuer.of('register')).toHaveLength(2);
+    expect(methods()).toEqual(['POST', 'POST', 'DELETE']);
+    expect(events.notes.join()).toContain('has forgotten the client');
+  });
+
+  it('is registered again when it is refused only once the person has approved', async () => {
+    await (await run()).outcome;
+    issuer.next('poll', { status: 401, json: { error: 'invalid_client' } });
+    await (await run()).outcome;
+    expect(methods()).toEqual(['POST', 'POST', 'DELETE']);
+  });
+
+  it('takes the place of one with fewer scopes, whose login is revoked before it is deleted', async () => {
+    await (await run()).outcome;
+    const old = await vault.load(issuer.url);
+    issuer.next('register', { status: 201, json: issuer.registration({ scope: undefined }) });
+    await (await run({ scopes: ['openid', 'offline_access', 'storage.read:/'] })).outcome;
+    expect(methods()).toEqual(['POST', 'POST', 'DELETE']);
+    const ended = issuer.seen.filter(
+      ({ method, path }) => method === 'DELETE' || path === '/revoke',
+    );
+    expect(ended.map(({ path }) => path)).toEqual(['/revoke', `/register/${old?.client.id ?? ''}`]);
+    expect(ended[0]?.form.get('token')).toBe(old?.grant?.refreshToken?.reveal());
+    expect(ended[1]?.headers.authorization).toBe(
+      `Bearer ${old?.client.registration?.token?.reveal() ?? ''}`,
+    );
+    expect((await vault.load(issuer.url))?.client.id).not.toBe(old?.client.id);
+  });
+
+  it('that was never used is deleted when the login before it stays', async () => {
+    await (await run()).outcome;
+    const old = await vault.load(issuer.url);
+    issuer.next('register', { status: 201, json: issuer.registration({ scope: undefined }) });
+    issuer.next('poll', { status: 400, json: { error: 'access_denied' } });
+    const more = ['openid', 'offline_access', 'storage.read:/'];
+    expect((await failure({ scopes: more })).kind).toBe('login-denied');
+    expect(methods()).toEqual(['POST', 'POST', 'DELETE']);
+    expect(issuer.of('register').at(-1)?.path).not.toContain(old?.client.id);
+    expect(await vault.load(issuer.url)).toEqual(old);
+  });
+
+  it('that was never used is deleted at Ctrl-C too, unless it is kept for the next login', async () => {
+    issuer.always('poll', pendingAnswer);
+    const interrupted = async (scopes: readonly string[]): Promise<void> => {
+      const controller = new AbortController();
+      const outcome = login(request({ scopes }), events, context, controller.signal);
+      await clock.sleeper();
+      controller.abort(new Error('Ctrl-C'));
+      await expect(outcome).rejects.toThrow('Ctrl-C');
+    };
+    await interrupted(['openid']);
+    expect(methods()).toEqual(['POST']);
+    issuer.next('poll', ok());
+    await (await run({ scopes: ['openid'] })).outcome;
+    await interrupted(['openid', 'storage.read:/']);
+    expect(methods()).toEqual(['POST', 'POST', 'DELETE']);
+  });
+
+  it('is deleted again when the vault cannot keep it', async () => {
+    vault.saveError = new WireError('config', { tried: 'keep it', answered: 'disk full' });
+    await failure();
+    expect(methods()).toEqual(['POST', 'DELETE']);
+  });
+
+  it('stays for the next login when nobody approved', async () => {
+    issuer.next('poll', { status: 400, json: { error: 'access_denied' } });
+    await failure();
+    await (await run()).outcome;
+    expect(methods()).toEqual(['POST']);
+  });
+
+  it('is still its own to delete when it is named on the command line', async () => {
+    await (await run()).outcome;
+    const before = await vault.load(issuer.url);
+    await (await run({ client: { id: before?.client.id ?? '' } })).outcome;
+    expect((await vault.load(issuer.url))?.client).toEqual(before?.client);
+    expect(methods()).toEqual(['POST']);
   });
 
   it('given by hand is never replaced', async () => {
@@ -374,6 +548,16 @@ describe('the issuer of a login', () => {
   it('without a device endpoint cannot be used', async () => {
     const without = { device_authorization_endpoint: undefined };
     issuer.always('discovery', { json: issuer.document(without) });
-    expect((await failure()).kind).toBe('unsupported');
+    const error = await failure();
+    expect(error.kind).toBe('unsupported');
+    expect(error.toLine()).not.toContain('--flow browser');
+    expect(issuer.of('register')).toHaveLength(0);
+  });
+
+  it('with a page but no codes is for --flow browser', async () => {
+    const authorization_endpoint = `${issuer.url}/authorize`;
+    const without = { device_authorization_endpoint: undefined, authorization_endpoint };
+    issuer.always('discovery', { json: issuer.document(without) });
+    expect((await failure()).toLine()).toContain('--flow browser');
   });
 });

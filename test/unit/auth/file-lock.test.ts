@@ -6,7 +6,7 @@ import path from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { withFileLock } from '../../../src/auth/file-lock.ts';
+import { ownProcess, stillRuns, withFileLock } from '../../../src/auth/file-lock.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { FakeClock } from '../../fixtures/fake-clock.ts';
 
@@ -158,5 +158,26 @@ describe('a lock file', () => {
     await expect(work).rejects.toMatchObject({ kind: 'unavailable' });
     // What is not ours is left alone.
     expect(await readdir(folder)).toEqual(['x.lock']);
+  });
+});
+
+describe('the name of a process', () => {
+  it('tells whether it still runs', () => {
+    expect(stillRuns(ownProcess())).toBe(true);
+  });
+
+  it('is not that of an earlier process with the same number', () => {
+    const [pid = '', started = '', ...place] = ownProcess().split(' ');
+    expect(stillRuns([pid, `${Number(started) - 1}`, ...place].join(' '))).toBe(false);
+  });
+
+  it('tells of one that has ended', async () => {
+    const [, started = '', ...place] = ownProcess().split(' ');
+    const name = [`${await goneProcess()}`, started, ...place].join(' ');
+    expect(stillRuns(name)).toBe(false);
+  });
+
+  it('says nothing of another machine, another start of this one, another container', () => {
+    expect(stillRuns(`${ownProcess()}x`)).toBeUndefined();
   });
 });

@@ -167,7 +167,7 @@ async function attempt(work: () => Promise<unknown>): Promise<void> {
   } catch (error) {
     expect(error).toBeInstanceOf(WireError);
     const line = (error as WireError).toLine();
-    // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+
     expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e]/);
     expect(line.length).toBeLessThan(LINE_CHARS);
     shown.push(line, inspect(error, { depth: 9 }), JSON.stringify(error));

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import type { AuthContext } from '../../../src/auth/auth-context.ts';
-import { loginState, logins, logout } from '../../../src/auth/login.ts';
+import { issuersOfClients, loginState, logins, logout } from '../../../src/auth/login.ts';
 import { silentLog } from '../../../src/lib/log.ts';
 import { Secret } from '../../../src/lib/secret.ts';
 import { FakeClock } from '../../fixtures/fake-clock.ts';
@@ -83,6 +83,31 @@ describe('logout', () => {
     });
     expect(issuer.of('register')[0]?.headers.authorization).toBe('Bearer registration-token');
     expect(await vault.load(issuer.url)).toBeUndefined();
+  });
+
+  it('revokes the login before it deletes the client', async () => {
+    issuer.always('register', { status: 204 });
+    await leave(true);
+    const told = issuer.seen.map(({ method, path }) => `${method} ${path}`);
+    expect(told.slice(-2)).toEqual(['POST /revoke', 'DELETE /register/client-0']);
+  });
+
+  it('takes a redirect for no revocation from a client that has a secret', async () => {
+    const stored = await vault.load(issuer.url);
+    if (stored === undefined) throw new Error('nothing stored');
+    const client = { ...stored.client, secret: new Secret('client-secret') };
+    await vault.save({ ...stored, client });
+    issuer.always('revoke', { status: 302, headers: { location: '/' } });
+    expect((await leave()).revoked).toBe(false);
+  });
+
+  it('deletes a client that an earlier logout had kept', async () => {
+    issuer.always('register', { status: 204 });
+    await leave();
+    expect(await issuersOfClients(context, signal)).toEqual([issuer.url]);
+    expect(await leave(true)).toMatchObject({ wasLoggedIn: false, client: 'deleted' });
+    expect(issuer.of('revoke')).toHaveLength(1);
+    expect(await issuersOfClients(context, signal)).toEqual([]);
   });
 
   it('forgets a client that the provider would not delete, and says so', async () => {

@@ -1,12 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import type { AuthContext } from '../../../src/auth/auth-context.ts';
+import { redirectUris } from '../../../src/auth/browser-login.ts';
 import { decodeJwt } from '../../../src/auth/jwt.ts';
 import { type LoginRequest, type LoginSummary, login, logout } from '../../../src/auth/login.ts';
 import { LoginTokenSource } from '../../../src/auth/login-token-source.ts';
+import { clientIsGone } from '../../../src/auth/registration.ts';
 import type { IamDialect } from '../../../src/demo/dialect.ts';
+import { authorizeInBrowser, visit } from '../../../src/demo/iam/browser.ts';
 import { type Iam, startIam } from '../../../src/demo/iam/iam.ts';
+import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLog } from '../../../src/lib/log.ts';
+import { Secret } from '../../../src/lib/secret.ts';
 import { WireError } from '../../../src/lib/wire-error.ts';
 import { FakeClock } from '../../fixtures/fake-clock.ts';
 import { MemoryVault } from '../../fixtures/memory-vault.ts';
@@ -159,6 +164,171 @@ describe.each<IamDialect>(['standard', 'indigo'])('a login at the %s playground'
     expect((await source().accessToken(0, signal)).token.reveal()).toContain('.');
   });
 });
+
+describe.each<IamDialect>(['standard', 'indigo'])(
+  'a login with a browser at the %s playground',
+  (dialect) => {
+    let iam: Iam;
+    let vault: MemoryVault;
+    let context: AuthContext;
+    let notes: string[];
+    let shown: string[];
+
+    beforeEach(async () => {
+      const clients = [
+        { clientId: 'desk', clientSecret: 'desk-secret', redirectUris: [...redirectUris] },
+        { clientId: 'elsewhere', redirectUris: ['http://127.0.0.1:9/other'] },
+      ];
+      iam = await startIam({ dialect, users: [alice], clients }, signal);
+      vault = new MemoryVault();
+      context = { vault, clock: systemClock, log: silentLog };
+      notes = [];
+      shown = [];
+    });
+    afterEach(async () => await iam[Symbol.asyncDispose]());
+
+    async function logIn(
+      over: Partial<LoginRequest> = {},
+      decision: 'approve' | 'deny' = 'approve',
+    ): Promise<LoginSummary> {
+      const request = {
+        issuer: iam.issuer,
+        scopes: ['openid', 'profile', 'offline_access'],
+        audience: 'wire-s3',
+        clientName: 'wire on a test',
+        flow: 'browser' as const,
+        ...over,
+      };
+      const visits: Promise<unknown>[] = [];
+      const events = {
+        code: ({ userCode }: { userCode: string }) =>
+          void visits.push(iam.approve(userCode, 'alice', signal)),
+        page: ({ url }: { url: string }) => {
+          shown.push(url);
+          visits.push(authorizeInBrowser(url, 'alice', undefined, signal, decision));
+        },
+        note: (text: string) => void notes.push(text),
+      };
+      const summary = await login(request, events, context, signal).catch(
+        async (error: unknown) => {
+          await Promise.allSettled(visits);
+          throw error;
+        },
+      );
+      await Promise.all(visits);
+      return summary;
+    }
+
+    it.each([false, true])(
+      'names the person, and can be renewed (public: %s)',
+      async (publicClient) => {
+        const summary = await logIn({ publicClient });
+        expect(summary).toMatchObject({
+          subject: 'sub-alice',
+          username: 'alice',
+          audience: 'wire-s3',
+          renewable: true,
+        });
+        const stored = await vault.load(iam.issuer);
+        expect(stored?.client.secret === undefined).toBe(publicClient);
+        expect(stored?.client.registration?.redirectUris).toEqual(redirectUris);
+        if (stored?.grant === undefined) throw new Error('no grant');
+        expect(decodeJwt(stored.grant.access.token)?.audiences).toEqual(['wire-s3']);
+        const access = { ...stored.grant.access, expiresAtMs: stored.grant.access.issuedAtMs };
+        await vault.save({ ...stored, grant: { ...stored.grant, access } });
+        const source = new LoginTokenSource({ issuer: iam.issuer, context });
+        expect(decodeJwt((await source.accessToken(0, signal)).token)).toMatchObject({
+          subject: 'sub-alice',
+          audiences: ['wire-s3'],
+        });
+      },
+    );
+
+    it('uses its client again, and registers another once that is deleted there', async () => {
+      const first = await logIn();
+      expect((await logIn()).clientId).toBe(first.clientId);
+      const kept = await vault.load(iam.issuer);
+      await logout(iam.issuer, { forgetClient: true }, context, signal);
+      if (kept === undefined) throw new Error('nothing stored');
+      await vault.save(kept);
+      expect((await logIn()).clientId).not.toBe(first.clientId);
+      expect(notes.join()).toContain('has forgotten the client');
+    });
+
+    it('registers anew a client that was made for codes alone, which is then deleted', async () => {
+      // A device login as far as its code: the client is stored by then.
+      const stop = new AbortController();
+      const request = {
+        issuer: iam.issuer,
+        scopes: ['openid', 'profile', 'offline_access'],
+        clientName: 'wire on a test',
+      };
+      const events = { code: () => stop.abort(new Error('enough')) };
+      await expect(login(request, events, context, stop.signal)).rejects.toThrow('enough');
+      const before = await vault.load(iam.issuer);
+      expect(before?.client.registration?.redirectUris).toBeUndefined();
+      const summary = await logIn();
+      expect(summary.clientId).not.toBe(before?.client.id);
+      if (before === undefined) throw new Error('nothing stored');
+      expect(await clientIsGone(before.client, {}, signal)).toBe(true);
+    });
+
+    it('works with a client made by hand, and says what that needs', async () => {
+      const client = { id: 'desk', secret: new Secret('desk-secret') };
+      expect((await logIn({ client })).clientId).toBe('desk');
+      expect(notes.join()).toContain(redirectUris[0]);
+      expect(iam.counters().registration).toBe(0);
+    });
+
+    it('is not begun by a provider that does not know where to send the browser', async () => {
+      const stop = new AbortController();
+      const ends: string[] = [];
+      const events = {
+        code: () => undefined,
+        page: ({ url }: { url: string }) => {
+          visit({ url, userName: 'alice' }, signal)
+            .then((end) => ends.push(end))
+            .finally(() => stop.abort(new Error('seen enough')))
+            .catch(() => undefined);
+        },
+      };
+      const request = { issuer: iam.issuer, scopes: ['openid'], clientName: 'wire' };
+      const refused = { ...request, flow: 'browser' as const, client: { id: 'elsewhere' } };
+      await expect(login(refused, events, context, stop.signal)).rejects.toThrow('seen enough');
+      expect(ends).toEqual(['error']);
+    });
+
+    it('that is denied ends at once', async () => {
+      await expect(logIn({}, 'deny')).rejects.toMatchObject({ kind: 'login-denied' });
+    });
+
+    it('leaves two at once to a port each', async () => {
+      const other = new MemoryVault();
+      const second = login(
+        {
+          issuer: iam.issuer,
+          scopes: ['openid', 'offline_access'],
+          clientName: 'wire too',
+          flow: 'browser',
+        },
+        {
+          code: () => undefined,
+          page: ({ url }) => {
+            shown.push(url);
+            logIn()
+              .then(async () => await authorizeInBrowser(url, 'alice', undefined, signal))
+              .catch(() => undefined);
+          },
+        },
+        { ...context, vault: other },
+        signal,
+      );
+      expect((await second).renewable).toBe(true);
+      const ports = shown.map((url) => new URL(url).searchParams.get('redirect_uri'));
+      expect(new Set(ports).size).toBe(2);
+    });
+  },
+);
 
 describe('registration at the playground', () => {
   it.each<IamDialect>(['standard', 'indigo'])(

@@ -55,7 +55,8 @@ class FakeKeychain implements Keychain {
 
 function options(over: Partial<VaultOptions> = {}): VaultOptions {
   const base = { stateDir, insecureStorage: true, log: silentLog, clock: systemClock };
-  return { ...base, keychain: 'none', ...over };
+  const nothing = { keychain: 'none', systemdCreds: 'none', kernelKeyring: 'none' } as const;
+  return { ...base, ...nothing, ...over };
 }
 
 const open = async (over: Partial<VaultOptions> = {}) => await openVault(options(over), signal);

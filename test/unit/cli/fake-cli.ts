@@ -5,8 +5,10 @@ import { Terminal } from '../../../src/cli/terminal.ts';
 import type { Daemon, MountsRequest } from '../../../src/daemon/daemon.ts';
 import type { Starter, StartReport } from '../../../src/daemon/detach.ts';
 import type { LoginInput } from '../../../src/daemon/identity.ts';
+import type { CredentialsRequest } from '../../../src/daemon/issue-credentials.ts';
 import type { MountStatus } from '../../../src/daemon/mount.ts';
 import { silentLog } from '../../../src/lib/log.ts';
+import { Secret } from '../../../src/lib/secret.ts';
 import { FakeSignals } from '../daemon/fake-mounts.ts';
 
 export interface CliRun {
@@ -21,10 +23,14 @@ export class FakeCli {
   readonly logins: LoginInput[] = [];
   readonly unmounts: [string, boolean][] = [];
   readonly forced: string[] = [];
+  readonly credentials: CredentialsRequest[] = [];
+  readonly served: (CredentialsRequest & { readonly port: number })[] = [];
   readonly detached: (readonly string[])[] = [];
   environment: Record<string, string> = {};
   configFile = '/nowhere/config.yaml';
   isTTY = false;
+  /** Of the terminal, in characters. */
+  size = { columns: 100, rows: 40 };
   starter: Starter | undefined;
   report: StartReport = { outcome: 'ready', lines: ['Mounted s3://b at /m'] };
   leftWorkingDirectory = false;
@@ -37,7 +43,7 @@ export class FakeCli {
     const { isTTY } = this;
     const terminal = new Terminal(
       { write: (text) => (stdout += text), isTTY },
-      { write: (text) => (stderr += text), isTTY, columns: 100, rows: 40 },
+      { write: (text) => (stderr += text), isTTY, ...this.size },
       this.environment,
     );
     const options = { words, version: '1.2.3', logFile: () => '/state/wire.log' };
@@ -124,7 +130,26 @@ export class FakeCli {
         this.unmounts.push([mountPoint, lazy]);
         await Promise.resolve();
       },
+      credentials: async (request) => {
+        this.credentials.push(request);
+        return await Promise.resolve({
+          accessKeyId: 'ASIAKEY',
+          secretAccessKey: new Secret("sec'ret$(x)"),
+          sessionToken: new Secret('session-token'),
+          expiresAtMs: 3_601_000,
+          endpoint: 'https://s3.example',
+          region: 'here',
+        });
+      },
+      serveCredentials: async (request, events) => {
+        this.served.push(request);
+        const url = 'http://127.0.0.1:4711/credentials';
+        events.serving({ url, tokenFile: "/run/it's/credentials-1.token" });
+        await Promise.resolve();
+      },
       status: async () => await Promise.resolve({ mounts: [], logins: [] }),
+      whoAmI: async () => await Promise.resolve({ sources: [] }),
+      token: async () => await Promise.reject(new Error('no token here')),
     };
   }
 }

@@ -3,15 +3,21 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DETACHED_VARIABLE, startDetached, starterOf } from '../../../src/daemon/detach.ts';
+import {
+  DETACHED_VARIABLE,
+  receiveSecrets,
+  startDetached,
+  starterOf,
+} from '../../../src/daemon/detach.ts';
+import { redactKnown } from '../../../src/lib/secret.ts';
 import { FakeSignals } from './fake-mounts.ts';
 
 let folder = '';
 
 /** Runs `script` as the child. */
-async function startScript(script: string, signals = new FakeSignals()) {
+async function startScript(script: string, signals = new FakeSignals(), more = {}) {
   const logFile = join(folder, 'wire.log');
-  const environment = { PATH: process.env['PATH'], SECRET: undefined };
+  const environment = { PATH: process.env['PATH'], SECRET: undefined, ...more };
   return await startDetached({ command: ['-e', script], environment, logFile }, signals);
 }
 
@@ -45,6 +51,23 @@ describe('startDetached', () => {
     // Its own session: the terminal's signals do not reach it.
     const [, , , , , session] = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(' ');
     expect(Number(session)).toBe(pid);
+  });
+
+  it('gives secrets of the environment to the child that asks, and to no place in /proc', async () => {
+    const script = `
+      const shown = require('node:fs').readFileSync('/proc/self/environ', 'latin1');
+      process.once('message', ({ secrets }) => {
+        process.send({ outcome: 'ready', lines: [JSON.stringify(secrets), shown] });
+        process.disconnect();
+      });
+      process.send({ ask: 'secrets' });
+    `;
+    const variables = { BEARER_TOKEN: 'the-bearer-token', BEARER_TOKEN_FILE: '/run/token' };
+    const report = await startScript(script, new FakeSignals(), variables);
+    const [told = '', shown = ''] = report.outcome === 'ready' ? report.lines : [];
+    expect(JSON.parse(told)).toEqual({ BEARER_TOKEN: 'the-bearer-token' });
+    expect(shown).toContain('BEARER_TOKEN_FILE=/run/token');
+    expect(shown).not.toContain('the-bearer-token');
   });
 
   it('hands on why the child could not, with its exit code', async () => {
@@ -106,9 +129,9 @@ describe('starterOf', () => {
     readonly sent: unknown[] = [];
     readonly env: Record<string, string> = { [DETACHED_VARIABLE]: '1' };
 
-    send(message: unknown, done: () => void): void {
+    send(message: unknown, done?: () => void): void {
       this.sent.push(message);
-      done();
+      done?.();
     }
 
     disconnect(): void {
@@ -141,5 +164,36 @@ describe('starterOf', () => {
     const starter = starterIn(child);
     child.disconnect();
     expect(starter?.lost.reason).toMatchObject({ kind: 'interrupted' });
+  });
+
+  it('that was gone before anybody looked ends the work as well', () => {
+    const child = new Child();
+    child.connected = false;
+    expect(starterIn(child)?.lost.aborted).toBe(true);
+  });
+
+  const secretsIn = async (child: Child) =>
+    await receiveSecrets(child as unknown as NodeJS.Process);
+
+  it('tells the secrets of its environment when asked', async () => {
+    const child = new Child();
+    const receiving = secretsIn(child);
+    expect(child.sent).toEqual([{ ask: 'secrets' }]);
+    child.emit('message', { secrets: { ACCESS_TOKEN: 'the-access-token' } });
+    expect(await receiving).toEqual({ ACCESS_TOKEN: 'the-access-token' });
+    expect(redactKnown('the-access-token')).toBe('[secret]');
+  });
+
+  it('that goes away or speaks nonsense instead tells none', async () => {
+    const left = new Child();
+    const leaving = secretsIn(left);
+    left.disconnect();
+    expect(await leaving).toEqual({});
+    const mad = new Child();
+    const hearing = secretsIn(mad);
+    mad.emit('message', 'secrets');
+    expect(await hearing).toEqual({});
+    mad.env[DETACHED_VARIABLE] = '';
+    expect(await secretsIn(mad)).toEqual({});
   });
 });

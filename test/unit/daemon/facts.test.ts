@@ -2,6 +2,7 @@ import { mkdtemp, open, readFile, rm, stat, symlink, truncate, writeFile } from 
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { statusLines } from '../../../src/cli/commands/status.ts';
 import { usersOf } from '../../../src/daemon/busy.ts';
 import { readRefusal, refusalOf } from '../../../src/daemon/control-protocol.ts';
 import { chooseIssuer } from '../../../src/daemon/identity.ts';
@@ -113,6 +114,27 @@ describe('composeStatus', () => {
       { ...mount, pid: 7 },
       { mountPoint: '/c', state: 'silent' },
     ]);
+  });
+});
+
+describe('a mount whose credentials cannot be renewed', () => {
+  it('is degraded: identity, with the reason, in text and as JSON', () => {
+    const reason = 'cannot renew the login at https://iam.example: 401 invalid_token; log in again';
+    const mount = {
+      mountPoint: '/b',
+      source: 's3://b',
+      state: 'ready',
+      degraded: reason,
+      failures: [] as MountStatus['failures'],
+      unsavedFiles: 0,
+    } as MountStatus;
+    const process = { pid: 7, version: '1', startedMs: 0, mounts: [mount] };
+    const status = composeStatus([{ socketPath: '/s', status: process }], [], []);
+    expect(statusLines(status, 0)[0]).toContain(`degraded: identity (${reason})`);
+    expect(JSON.parse(JSON.stringify(status.mounts[0]))).toMatchObject({
+      degraded: 'identity',
+      degradedReason: reason,
+    });
   });
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { statusLines } from '../../../src/cli/commands/status.ts';
 import { type LiveMount, startMount } from '../../../src/daemon/mount.ts';
+import { composeStatus } from '../../../src/daemon/status.ts';
 import type { WireError } from '../../../src/lib/wire-error.ts';
 import { FakeMachine, specOf } from './fake-mounts.ts';
 
@@ -67,7 +68,8 @@ describe('what could not be saved', () => {
     const mount = await mountOn(machine);
     machine.unsaved = true;
     machine.failures.push(failed('thesis'), failed('b\n\x1b[2J'), failed('thesis', '/kept/thesis'));
-    const status = { mounts: [{ ...mount.status, pid: 7 }], logins: [] };
+    const process = { pid: 7, version: '1', startedMs: 0, mounts: [mount.status] };
+    const status = composeStatus([{ socketPath: '/s', status: process }], [], []);
     const lines = statusLines(status, 0).slice(0, -1);
     expect(lines.map((line) => line.replace(/\d\d:\d\d/g, 'TIME'))).toEqual([
       '/m: ready: s3://b at https://s3.example, credentials until TIME, ' +

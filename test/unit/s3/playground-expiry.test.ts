@@ -49,6 +49,8 @@ it.each<StoreDialect>(['aws', 'minio', 'rgw'])(
     server.foreign.putObject('bucket', 'key', 'hello');
     let lease = leaseOf(0);
     let renewals = 0;
+    /** Renewing gives credentials that have ended as well. */
+    let stuck = false;
     await using stores = createS3Stores({
       network: plainNetwork,
       endpoint: server.url,
@@ -57,7 +59,7 @@ it.each<StoreDialect>(['aws', 'minio', 'rgw'])(
         credentials: async () => await Promise.resolve(lease),
         renew: async () => {
           renewals += 1;
-          lease = leaseOf(1);
+          lease = leaseOf(stuck ? 0 : 1);
           return await Promise.resolve(lease);
         },
       },
@@ -65,18 +67,32 @@ it.each<StoreDialect>(['aws', 'minio', 'rgw'])(
       log: silentLog,
     });
     const store = stores.open('bucket');
-    for (const request of [
-      async () => await store.head('key', forever),
-      async () => await store.list({ prefix: '' }, forever),
-      async () => await store.put('other', Buffer.from('x'), {}, forever),
-    ]) {
+    const requests: readonly (readonly [string, () => Promise<unknown>])[] = [
+      ['HeadObject', async () => await store.head('key', forever)],
+      ['ListObjectsV2', async () => await store.list({ prefix: '' }, forever)],
+      ['PutObject', async () => await store.put('other', Buffer.from('x'), {}, forever)],
+    ];
+    for (const [operation, request] of requests) {
       lease = leaseOf(0);
       renewals = 0;
+      server.counters.reset();
       await request();
       expect(renewals).toBe(1);
+      expect(server.counters.snapshot()[operation]).toMatchObject({ requests: 2, errors: 1 });
     }
+    // Credentials that are refused though they are new: one replay, and no more.
+    lease = leaseOf(0);
+    stuck = true;
+    server.counters.reset();
+    await expect(store.head('key', forever)).rejects.toMatchObject({ kind: 'credentials-expired' });
+    expect(server.counters.requests('HeadObject')).toBe(2);
+    stuck = false;
+    lease = leaseOf(1);
     renewals = 0;
+    server.counters.reset();
     await expect(store.delete('key', forever)).rejects.toMatchObject({ kind: 'access-denied' });
     expect(renewals).toBe(0);
+    // Not replayed, nor tried in another way: the server saw one request and refused it.
+    expect(server.counters.snapshot()).toMatchObject({ DeleteObject: { requests: 1, errors: 1 } });
   },
 );

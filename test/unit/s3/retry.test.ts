@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { RetryBudget } from '../../../src/s3/retry.ts';
+import { DEFAULT_RETRY_BUDGET_MS, RetryBudget } from '../../../src/s3/retry.ts';
 import { InstantClock } from '../../fixtures/instant-clock.ts';
 
 const forever = new AbortController().signal;
@@ -94,14 +94,53 @@ describe('RetryBudget', () => {
     expect(clock.slept).toEqual([3000, 10_000, 200]);
   });
 
-  it('gives up soon what hardly passes by itself', async () => {
+  it('gives up soon an address at which nothing ever answered, however long the try took', async () => {
     const clock = new InstantClock();
-    const budget = new RetryBudget({ clock, random: () => 0.999, budgetMs: 30_000 });
+    const budget = new RetryBudget({ clock, random: () => 0.999, budgetMs: 90_000 });
     const tryOften = async (): Promise<void> => {
-      for (;;) await budget.pause(failure, forever, { brief: true });
+      for (;;) await budget.pause(failure, forever, { outlook: 'doubtful' });
     };
     await expect(tryOften()).rejects.toBe(failure);
     expect(clock.slept.map(Math.round)).toEqual([100, 200, 400, 799]);
+    const slow = new RetryBudget({ clock, random: () => 0, budgetMs: 90_000 });
+    await clock.sleep(3000, forever);
+    await expect(slow.pause(failure, forever, { outlook: 'doubtful' })).rejects.toBe(failure);
+  });
+
+  it('gives a store that answers and cannot serve 30 s, also after it was away for longer', async () => {
+    const clock = new InstantClock();
+    const budget = new RetryBudget({ clock, random: () => 0.5, budgetMs: 90_000 });
+    const until = async (outlook: 'away' | 'busy', ms: number): Promise<number> => {
+      const startedMs = clock.monotonic();
+      while (clock.monotonic() - startedMs < ms) {
+        await budget.pause(failure, forever, { outlook });
+      }
+      return clock.monotonic() - startedMs;
+    };
+    expect(await until('away', 50_000)).toBeGreaterThanOrEqual(50_000);
+    const startedMs = clock.monotonic();
+    await expect(until('busy', 1e6)).rejects.toBe(failure);
+    expect(clock.monotonic() - startedMs).toBeGreaterThan(25_000);
+    expect(clock.monotonic() - startedMs).toBeLessThanOrEqual(30_000);
+  });
+
+  it('outlasts a network that is away for a minute, whatever the pauses drawn', async () => {
+    const draws = fc.array(fc.double({ min: 0, max: 0.999, noNaN: true }), { minLength: 1 });
+    const tryMs = fc.integer({ min: 0, max: 30_000 });
+    await fc.assert(
+      fc.asyncProperty(draws, tryMs, async (random, ms) => {
+        const clock = new InstantClock();
+        const startedMs = clock.monotonic();
+        let at = 0;
+        const next = (): number => random[at++ % random.length] ?? 0.5;
+        const budget = new RetryBudget({ clock, random: next, budgetMs: DEFAULT_RETRY_BUDGET_MS });
+        // A try that begins when the network is back is answered.
+        while (clock.monotonic() - startedMs < 60_000) {
+          await clock.sleep(Math.max(ms, 1), forever);
+          await budget.pause(failure, forever, { outlook: 'away' });
+        }
+      }),
+    );
   });
 
   it('begins anew when the request got on', async () => {

@@ -5,6 +5,7 @@ import { Secret } from '../../../src/lib/secret.ts';
 import { createClient } from '../../../src/s3/s3-client.ts';
 
 const notice = 'AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED';
+const patience = { connectMs: 1000, silenceMs: 1000 };
 const credentials = {
   accessKeyId: 'ID',
   secretAccessKey: new Secret('secret'),
@@ -21,7 +22,7 @@ it('the SDK gives no notice, and children inherit the environment as it was', as
   const keep = (warning: Error): void => void warnings.push(warning.message);
   process.on('warning', keep);
   const options = { endpoint: 'http://127.0.0.1:1', region: 'us-east-1' };
-  const client = await createClient(options, new Agent(), credentials, 1000);
+  const client = await createClient(options, new Agent(), credentials, patience);
   await turn();
   process.off('warning', keep);
   expect(warnings).toEqual([]);
@@ -31,7 +32,7 @@ it('the SDK gives no notice, and children inherit the environment as it was', as
 
 it('credentials without a session token sign without one', async () => {
   const options = { endpoint: 'http://127.0.0.1:1', region: 'us-east-1' };
-  const client = await createClient(options, new Agent(), credentials, 1000);
+  const client = await createClient(options, new Agent(), credentials, patience);
   const { sessionToken, accessKeyId } = await client.config.credentials();
   expect({ sessionToken, accessKeyId }).toEqual({ sessionToken: undefined, accessKeyId: 'ID' });
   client.destroy();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { classify, failureOf, retryAfterMs } from '../../../src/s3/s3-errors.ts';
+import { classify, failureOf, retryAfterMs, toStoreError } from '../../../src/s3/s3-errors.ts';
 
 const usual = { leaseEnded: false, mustBeAbsent: false };
 
@@ -46,8 +46,7 @@ describe('classify', () => {
     [undefined, 'ENOTFOUND', 'unreachable, again'],
     [undefined, 'TimeoutError', 'unavailable, again'],
     [undefined, 'ETIMEDOUT', 'unavailable, again'],
-    [undefined, 'DEPTH_ZERO_SELF_SIGNED_CERT', 'unreachable'],
-    [undefined, 'CERT_HAS_EXPIRED', 'unreachable'],
+    [undefined, 'EAI_AGAIN', 'unreachable, again'],
   ])('%s %s means %s', (status, code, meaning) => {
     expect(verdict(status, code)).toBe(meaning);
   });
@@ -65,13 +64,17 @@ describe('classify', () => {
   });
 });
 
-describe('a host name that does not resolve', () => {
-  it('is tried again briefly, a resolver that is not up yet for the whole budget', () => {
-    const silence = (code: string): unknown =>
-      classify({ status: undefined, code, requestId: undefined }, usual);
-    expect(silence('ENOTFOUND')).toEqual({ kind: 'unreachable', retry: true, brief: true });
-    expect(silence('EAI_AGAIN')).toEqual({ kind: 'unreachable', retry: true });
-  });
+describe('a certificate that is not good', () => {
+  it.each(['DEPTH_ZERO_SELF_SIGNED_CERT', 'CERT_HAS_EXPIRED', 'ERR_TLS_CERT_ALTNAME_INVALID'])(
+    '(%s) is told in words and not tried again',
+    (code) => {
+      const failure = failureOf(Object.assign(new Error('tls'), { code }));
+      expect(classify(failure, usual)).toEqual({ kind: 'unreachable', retry: false });
+      const error = toStoreError('unreachable', 'list s3://data', failure, undefined);
+      expect(error.toLine()).toMatch(/^cannot list s3:\/\/data: its certificate [^;]+; \w+ /);
+      expect(error.toLine()).not.toContain(code);
+    },
+  );
 });
 
 describe('Retry-After', () => {

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { Secret } from '../../../src/lib/secret.ts';
 import { WireError } from '../../../src/lib/wire-error.ts';
+import type { HttpOptions } from '../../../src/net/http.ts';
 import {
   type AssumeRoleRequest,
   assumeRoleWithWebIdentity,
@@ -87,6 +88,90 @@ describe('AssumeRoleWithWebIdentity', () => {
     expect(error.toLine()).toContain('arn:aws:iam:::role/X trusts');
   });
 
+  it.each([
+    ['AWS', '{"Error":{"Code":"InvalidIdentityToken","Message":"bad"},"RequestId":"1"}'],
+    ['a gateway', ' {"ErrorResponse":{"Error":{"Code":"InvalidIdentityToken","Message":"bad"}}}'],
+  ])('reads the errors of %s in JSON', async (_, text) => {
+    const error = await failure({ status: 400, text });
+    expect(error.message).toContain('400 InvalidIdentityToken (bad)');
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['half of JSON', '{"Error":{"Code":"Inv'],
+    ['JSON of another shape', '{"Error":"no","Code":7}'],
+    ['half of XML', '<ErrorResponse><Error><Code>Acc'],
+    ['a list', '[1]'],
+    ['zeros', '\0\0\0'],
+  ])('says so when the answer is %s', async (_, text) => {
+    const error = await failure({ status: 403, text });
+    expect(error.kind).toBe('identity-refused');
+    expect(error.toLine()).toContain('--endpoint');
+  });
+
+  it('gives up a reply without end', async () => {
+    const error = await failure({ status: 400, text: 'x'.repeat(2 ** 20 + 1) });
+    expect(error.kind).toBe('unreachable');
+    expect(error.message).toContain('more than 1048576 bytes');
+  });
+
+  it.each(['AccessKeyId', 'SecretAccessKey', 'SessionToken', 'Expiration'])(
+    'takes no credentials without %s',
+    async (name) => {
+      const all = ['AccessKeyId', 'SecretAccessKey', 'SessionToken', 'Expiration'];
+      const fields = all.filter((one) => one !== name).map((one) => `<${one}>2026</${one}>`);
+      const text = `<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>${fields.join('')}</Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`;
+      expect((await failure({ status: 200, text })).kind).toBe('unavailable');
+    },
+  );
+
+  it('believes the end in the reply, whatever was asked for', async () => {
+    sts.lifeMs = 42_000;
+    const asked = request({ durationSeconds: 3600 });
+    const { credentials, lifeMs } = await requestLease(asked, { clock }, signal);
+    expect(credentials.expiresAtMs).toBe(clock.now() + 42_000);
+    expect(lifeMs).toBe(42_000);
+  });
+
+  it('sends neither the audience nor the issuer', async () => {
+    const over = { audience: 'wire-s3', issuer: 'https://iam.example' };
+    await assumeRoleWithWebIdentity(request(over), { clock }, signal);
+    expect(sts.bodies[0]).not.toMatch(/wire-s3|iam\.example/);
+  });
+
+  it('says for whom the token is when it is refused', async () => {
+    const error = await failure(s3Error(403, 'AccessDenied'));
+    expect(error.toLine()).toContain('--audience (the token is for object)');
+  });
+
+  it('says that the token is for another audience than was asked for', async () => {
+    const error = await failure(s3Error(403, 'AccessDenied'), { audience: 'wire-s3' });
+    expect(error.toLine()).toContain('the access token is for object, not for wire-s3');
+  });
+
+  it('asks the provider why only when the token tells nothing', async () => {
+    const asked: string[] = [];
+    const issuer = 'https://iam.example';
+    const overHttp: HttpOptions = {
+      fetch: async (url, init) => {
+        const { url: href } = new Request(url);
+        if (!href.startsWith(issuer)) return await fetch(url, init);
+        asked.push(href);
+        return new Response(JSON.stringify({ issuer: `${issuer}/`, jwks_uri: `${issuer}/jwk` }));
+      },
+    };
+    const refused = async (token: Secret): Promise<unknown> => {
+      sts.answers.push(s3Error(403, 'AccessDenied'));
+      const body = request({ token, issuer });
+      return await requestLease(body, { ...overHttp, clock }, signal).catch((e: unknown) => e);
+    };
+    const told = await refused(tokenOf({ iss: issuer, exp: 1 }));
+    expect(asked).toEqual([]);
+    expect(String(told)).toContain('expired');
+    expect(String(await refused(tokenOf({ iss: issuer })))).toContain('compares to the letter');
+    expect(asked).toHaveLength(2);
+  });
+
   it('says that the token has no audience', async () => {
     const refused = awsError(400, 'InvalidParameterValue', 'aud claim invalid');
     const error = await failure(refused, { token: tokenOf({ aud: undefined }) });
@@ -147,6 +232,27 @@ describe('AssumeRoleWithWebIdentity', () => {
     expect(clock.nextDueMs).toBe(1500);
     await clock.advance(1500);
     expect((await answer).accessKeyId).toBe('AK2');
+  });
+
+  it('tries a token of this very second once more at an STS that gives no reason', async () => {
+    sts.answers.push(s3Error(403, 'AccessDenied'));
+    const young = tokenOf({ iat: Math.floor(clock.now() / 1000) });
+    const answer = assumeRoleWithWebIdentity(request({ token: young }), { clock }, signal);
+    await clock.sleeper();
+    await clock.advance(1500);
+    expect((await answer).accessKeyId).toBe('AK2');
+  });
+
+  it('tries a young token no third time', async () => {
+    const no = awsError(400, 'InvalidParameterValue', 'Token used before issued');
+    sts.answers.push(no, no);
+    const young = tokenOf({ iat: Math.floor(clock.now() / 1000) + 1 });
+    const answer = assumeRoleWithWebIdentity(request({ token: young }), { clock }, signal);
+    answer.catch(() => undefined);
+    await clock.sleeper();
+    await clock.advance(1500);
+    await expect(answer).rejects.toMatchObject({ kind: 'identity-refused' });
+    expect(sts.bodies).toHaveLength(2);
   });
 
   it('does not try an old token once more', async () => {

@@ -7,6 +7,7 @@ import { WireError } from '../../../src/lib/wire-error.ts';
 import type { Credentials } from '../../../src/sts/credential-source.ts';
 import { RenewingCredentials } from '../../../src/sts/renewing-credentials.ts';
 import { FakeClock } from '../../fixtures/fake-clock.ts';
+import { unsignedJwt } from '../../fixtures/fake-issuer.ts';
 import { awsError } from '../../fixtures/fake-sts.ts';
 
 const signal = new AbortController().signal;
@@ -43,12 +44,15 @@ let sts: InlineSts;
 let wanted: number[];
 let tokenError: WireError | undefined;
 let source: RenewingCredentials;
+/** Of the tokens. */
+let aud: string | undefined;
 
 const tokens: TokenSource = {
   accessToken: (minLifeMs) => {
     wanted.push(minLifeMs);
     if (tokenError !== undefined) return Promise.reject(tokenError);
-    return Promise.resolve({ token: new Secret('opaque-token'), expiresAtMs: undefined });
+    const token = new Secret(unsignedJwt({ sub: 'alice', aud }));
+    return Promise.resolve({ token, expiresAtMs: undefined });
   },
 };
 
@@ -57,6 +61,7 @@ beforeEach(() => {
   sts = new InlineSts(clock);
   wanted = [];
   tokenError = undefined;
+  aud = 'object';
   source = new RenewingCredentials({
     tokens,
     endpoint: 'http://127.0.0.1:1/',
@@ -86,7 +91,8 @@ describe('credentials that renew themselves', () => {
     await clock.advance(2000);
     expect(sts.leases).toHaveLength(2);
     expect(await key()).toBe('AK2');
-    expect(source.state).toEqual({ expiresAtMs: (sts.leases[1] ?? 0) + 3_600_000, renewals: 2 });
+    const expiresAtMs = (sts.leases[1] ?? 0) + 3_600_000;
+    expect(source.state).toEqual({ expiresAtMs, renewals: 2, concerns: [] });
   });
 
   it('are never within their last tenth when they live 5 s', async () => {
@@ -222,6 +228,15 @@ describe('credentials that renew themselves', () => {
     await key();
     await clock.advance(2_701_000);
     expect(wanted).toEqual([60_000, 3_600_000]);
+  });
+
+  it('say what a stricter server would have refused, as long as it is so', async () => {
+    aud = undefined;
+    await key();
+    expect(source.state.concerns).toEqual([expect.stringContaining('--audience')]);
+    aud = 'object';
+    await clock.advance(2_701_000);
+    expect(source.state.concerns).toEqual([]);
   });
 
   it('that end before they begin are an error', async () => {

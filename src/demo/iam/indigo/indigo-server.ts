@@ -72,6 +72,10 @@ export class IndigoServer implements DialectServer {
     this.#store.revokeAll();
   }
 
+  deleteClient(clientId: string): void {
+    this.#store.deleteClient(clientId);
+  }
+
   async #answer(request: IamRequest): Promise<Reply> {
     const route = this.#routeOf(request.path);
     if (route === undefined) return emptyReply(404);

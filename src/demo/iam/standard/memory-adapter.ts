@@ -20,6 +20,14 @@ export class MemoryRecords {
       for (const [id, payload] of records) if (payload.grantId === grantId) records.delete(id);
     }
   }
+
+  /** Only a registered one: clients given at the start are not records. */
+  dropClient(clientId: string): void {
+    this.of('Client').delete(clientId);
+    for (const records of this.#models.values()) {
+      for (const [id, payload] of records) if (payload.clientId === clientId) records.delete(id);
+    }
+  }
 }
 
 export class MemoryAdapter implements Adapter {

@@ -115,6 +115,10 @@ class StandardServer implements DialectServer {
     for (const model of ['RefreshToken', 'AccessToken', 'Grant']) this.#records.of(model).clear();
   }
 
+  deleteClient(clientId: string): void {
+    this.#records.dropClient(clientId);
+  }
+
   /** The opaque token behind a JWT of ours; anything else as it is. */
   async #opaque(token: string): Promise<string> {
     return (await this.#settings.keys.open(token))?.jti ?? token;

@@ -107,6 +107,20 @@ describe.each(['standard', 'indigo'] as const)('controls of the IAM, dialect %s'
     expect((await at.client.userinfo(tokens)).status).toBe(401);
   });
 
+  it('forget a client with all that it was given', async () => {
+    await using at = await bench({ dialect });
+    const { clientId } = await at.client.register();
+    const tokens = await at.client.login(clientId);
+    const other = await at.client.register();
+    const others = await at.client.login(other.clientId);
+    at.iam.deleteClient(clientId);
+    expect((await at.client.refresh(clientId, tokens)).status).toBe(401);
+    expect((await at.client.userinfo(tokens)).status).toBe(401);
+    const device = await at.client.startDevice(clientId);
+    expect(device.status).toBe(dialect === 'indigo' ? 404 : 401);
+    expect((await at.client.refresh(other.clientId, others)).status).toBe(200);
+  });
+
   it('rotate the signing key, keeping or dropping the old one', async () => {
     await using at = await bench({ dialect });
     const check = async (token: string): Promise<boolean> => {

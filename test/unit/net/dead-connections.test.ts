@@ -1,0 +1,239 @@
+import { createServer, request, type Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { silentLog } from '../../../src/lib/log.ts';
+import { Secret } from '../../../src/lib/secret.ts';
+import { exchange } from '../../../src/net/http.ts';
+import type { Network, NetworkChange } from '../../../src/net/network.ts';
+import { createS3Stores, type S3Stores } from '../../../src/s3/s3-object-stores.ts';
+import { FakeClock } from '../../fixtures/fake-clock.ts';
+import { Forwarder } from '../../fixtures/forwarder.ts';
+import { InstantClock } from '../../fixtures/instant-clock.ts';
+import { forever, LISTING, open } from './reach.ts';
+
+/** Longer than a look at the network is apart. */
+const A_LOOK_MS = 2000;
+
+let clock: FakeClock;
+let addresses: Set<string>;
+let network: Network;
+let server: Server;
+let url: string;
+/** Requests that the server keeps waiting. */
+let held: (() => void)[];
+
+beforeEach(async () => {
+  clock = new FakeClock();
+  addresses = new Set(['127.0.0.1', '192.168.1.7']);
+  network = await open({}, { clock, addresses: () => addresses });
+  held = [];
+  server = createServer((asked, response) => {
+    asked.resume();
+    const answer = (): void => void response.end(LISTING);
+    if (asked.url === '/hold') held.push(answer);
+    else answer();
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+
+afterEach(() => {
+  server.close();
+  server.closeAllConnections();
+});
+
+type Agent = ReturnType<Network['agentFor']>;
+
+/** Resolves to the socket's local port, or the code of the failure. */
+async function ask(agent: Agent, path = '/'): Promise<number | string> {
+  return await new Promise((resolve) => {
+    const asked = request(url + path, { agent }, (response) => {
+      const { localPort = 0 } = response.socket;
+      response.resume();
+      response.once('end', () => setImmediate(resolve, localPort));
+    });
+    asked.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    asked.end();
+  });
+}
+
+async function untilHeld(count: number): Promise<void> {
+  await expect.poll(() => held.length).toBe(count);
+}
+
+describe('connections of a store', () => {
+  it('are kept while nothing happens', async () => {
+    const agent = network.agentFor(url, 8);
+    const first = await ask(agent);
+    await clock.advance(60_000);
+    expect(await ask(agent)).toBe(first);
+    agent.destroy();
+  });
+
+  it('that are idle are dropped after any change of addresses', async () => {
+    const agent = network.agentFor(url, 8);
+    const first = await ask(agent);
+    addresses = new Set([...addresses, '10.8.0.2']);
+    await clock.advance(A_LOOK_MS);
+    expect(await ask(agent)).not.toBe(first);
+    agent.destroy();
+  });
+
+  it('in use go on over an address that is still there, and break with one that is lost', async () => {
+    const agent = network.agentFor(url, 8);
+    const going = ask(agent, '/hold');
+    await untilHeld(1);
+    addresses = new Set(['127.0.0.1']);
+    await clock.advance(A_LOOK_MS);
+    held[0]?.();
+    expect(await going).toBeTypeOf('number');
+    const breaking = ask(agent, '/hold');
+    await untilHeld(2);
+    addresses = new Set(['10.0.0.1']);
+    await clock.advance(A_LOOK_MS);
+    expect(await breaking).toBe('ECONNRESET');
+    agent.destroy();
+  });
+
+  it('are all dropped after a sleep, in use or not', async () => {
+    const agent = network.agentFor(url, 8);
+    const first = await ask(agent);
+    const breaking = ask(agent, '/hold');
+    await untilHeld(1);
+    clock.jumpWall(3_600_000);
+    await clock.advance(A_LOOK_MS);
+    expect(await breaking).toBe('ECONNRESET');
+    const next = await ask(agent);
+    expect(next).toBeTypeOf('number');
+    expect(next).not.toBe(first);
+    agent.destroy();
+  });
+
+  it('are looked after while there are any, and no longer', async () => {
+    expect(clock.sleeping).toBe(0);
+    const [one, other] = [network.agentFor(url, 1), network.agentFor(url, 1)];
+    await turn();
+    expect(clock.sleeping).toBe(1);
+    one.destroy();
+    await turn();
+    expect(clock.sleeping).toBe(1);
+    other.destroy();
+    await turn();
+    expect(clock.sleeping).toBe(0);
+  });
+});
+
+describe('connections of an exchange', () => {
+  it('that are idle are dropped, one under way is answered: it may have refreshed a login', async () => {
+    const sockets: Socket[] = [];
+    server.on('connection', (socket: Socket) => void sockets.push(socket));
+    using listening = network.onChange(() => undefined);
+    expect(listening).toBeDefined();
+    const send = async (path: string): Promise<string> =>
+      (await exchange('ask', { method: 'GET', url: url + path }, { fetch: network.fetch }, forever))
+        .text;
+    await send('/');
+    const going = send('/hold');
+    await untilHeld(1);
+    // At rest one connection is used again and again.
+    for (let times = 0; times < 5; times += 1) await send('/');
+    const before = sockets.length;
+    expect(before).toBeLessThan(5);
+    clock.jumpWall(3_600_000);
+    addresses = new Set(['10.0.0.1']);
+    await clock.advance(A_LOOK_MS);
+    held[0]?.();
+    expect(await going).toBe(LISTING);
+    await send('/');
+    expect(sockets).toHaveLength(before + 1);
+  });
+});
+
+describe('onChange', () => {
+  it('tells each listener until it is disposed', async () => {
+    const told: string[] = [];
+    const note = (name: string) => (change: NetworkChange) => {
+      told.push(`${name} ${change.slept ? 'slept' : 'moved'}`);
+    };
+    const one = network.onChange(note('one'));
+    const other = network.onChange(note('other'));
+    clock.jumpWall(60_000);
+    await clock.advance(A_LOOK_MS);
+    one[Symbol.dispose]();
+    addresses = new Set();
+    await clock.advance(A_LOOK_MS);
+    other[Symbol.dispose]();
+    addresses = new Set(['10.0.0.1']);
+    await clock.advance(A_LOOK_MS);
+    expect(told).toEqual(['one slept', 'other slept', 'other moved']);
+    expect(clock.sleeping).toBe(0);
+  });
+});
+
+describe('a request of a store while the network is away', () => {
+  let forwarder: Forwarder;
+  let stores: S3Stores;
+  let instant: InstantClock;
+
+  function openStores(): void {
+    const credentials = {
+      accessKeyId: 'ID',
+      secretAccessKey: new Secret('secret'),
+      sessionToken: new Secret('token'),
+      expiresAtMs: 1e15,
+    };
+    instant = new InstantClock();
+    stores = createS3Stores({
+      endpoint: forwarder.url,
+      region: 'us-east-1',
+      credentials: {
+        credentials: async () => await Promise.resolve(credentials),
+        renew: async () => await Promise.resolve(credentials),
+      },
+      network,
+      clock: instant,
+      log: silentLog,
+      // Real time, since it is the socket's.
+      silenceMs: 100,
+      random: () => 0.5,
+    });
+  }
+
+  const list = async (): Promise<unknown> =>
+    await stores.open('bucket').list({ prefix: '', maxKeys: 1 }, forever);
+
+  beforeEach(async () => {
+    forwarder = await Forwarder.before(url);
+    openStores();
+  });
+
+  afterEach(async () => {
+    await stores[Symbol.asyncDispose]();
+    await forwarder[Symbol.asyncDispose]();
+  });
+
+  it.each(['silent', 'broken'] as const)('(%s) is done when it is back', async (health) => {
+    await list();
+    forwarder.health = health;
+    const waiting = list();
+    const before = forwarder.connections;
+    await expect.poll(() => forwarder.connections, { timeout: 5000 }).toBeGreaterThan(before + 1);
+    forwarder.health = 'well';
+    await waiting;
+  });
+
+  it('tries one new connection, not each of the dead ones in turn', async () => {
+    await Promise.all(Array.from({ length: 8 }, list));
+    expect(forwarder.connections).toBeGreaterThan(4);
+    forwarder.health = 'silent';
+    const open8 = forwarder.connections;
+    const waiting = list();
+    await expect.poll(() => forwarder.connections, { timeout: 5000 }).toBe(open8 + 1);
+    forwarder.health = 'well';
+    await waiting;
+    expect(instant.slept.length).toBeLessThanOrEqual(2);
+  });
+});
