@@ -70,16 +70,26 @@ describe('the README', () => {
     expect(listed).toEqual(await commands());
   });
 
-  it.each(['login', 'mount', 'unmount', 'status', 'logout'])(
+  it.each([
+    'login',
+    'mount',
+    'unmount',
+    'status',
+    'whoami',
+    'token',
+    'credentials',
+    'env',
+    'logout',
+  ])(
     'says that `wire COMMAND --help` has examples, and %s has, of flags it knows',
     async (name) => {
       expect(await commands()).toContain(name);
       const help = await wireHelp(name, '--help');
       const [before = '', examples = ''] = help.split('\nExamples:\n');
-      const lines = examples.trimEnd().split('\n');
+      const lines = (examples.split('\n\n')[0] ?? '').trimEnd().split('\n');
       expect(lines.length).toBeGreaterThan(0);
       for (const line of lines) {
-        expect(line).toMatch(new RegExp(`^ {2}wire ${name}\\b`));
+        expect(line).toMatch(new RegExp(`^ {2}.*\\bwire ${name}\\b`));
         const flags = [...line.matchAll(/ (--[a-z-]+)/g)].map(([, flag = '']) => flag);
         for (const flag of flags) expect(before).toContain(`  ${flag}`);
       }
@@ -104,6 +114,15 @@ describe('the README', () => {
       expect(said).toContain('Logged out');
       expect(await mountsBelow(scene.user.folder)).toEqual([]);
       expect(await exists(mountPoint)).toBe(false);
+    });
+
+    it('works as it says under "Other programs"', async () => {
+      await using scene = await Scene.open();
+      await scene.login();
+      const names = ['https://rgw.example.org', 'my-bucket', 'IAMaccess', 'audience object'];
+      const block = await onlyBlock('### Other programs', 'sh');
+      const said = await type(atPlayground(block, scene, names), scene);
+      expect(said).toContain('alice');
     });
 
     it('works as it says under "Profiles"', async () => {

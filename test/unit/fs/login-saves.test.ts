@@ -49,8 +49,8 @@ async function writeThenEnd(login: LoginStore, name: string, bytes: string): Pro
   expect(await errnoOf(async () => await tree.close(handle))).toBe('EKEYEXPIRED');
 }
 
-describe('a file whose close found no login', () => {
-  it('is saved by itself after the next login, and the failure is forgotten', async () => {
+describe('unsaved files without a login', () => {
+  it('a file whose close found no login is saved by itself after the next login, and the failure is forgotten', async () => {
     await using login = await LoginStore.make();
     const { tree, store } = login.setup;
     await writeThenEnd(login, 'f', 'hello');
@@ -64,7 +64,7 @@ describe('a file whose close found no login', () => {
     expect(await kept(tree)).toEqual([]);
   });
 
-  it('can be read, and written again, meanwhile', async () => {
+  it('a file whose close found no login can be read, and written again, meanwhile', async () => {
     await using login = await LoginStore.make();
     const { tree, store } = login.setup;
     await writeThenEnd(login, 'f', 'hello');
@@ -78,7 +78,7 @@ describe('a file whose close found no login', () => {
     expect(tree.fs.state.unsavedFiles).toBe(0);
   });
 
-  it('is not sent while somebody is writing to it', async () => {
+  it('a file whose close found no login is not sent while somebody is writing to it', async () => {
     await using login = await LoginStore.make();
     const { tree, clock, store } = login.setup;
     await writeThenEnd(login, 'f', 'hello');
@@ -91,7 +91,7 @@ describe('a file whose close found no login', () => {
     expect(text(store, 'f')).toBe('Jello');
   });
 
-  it('waits on when the store is out of reach after the login', async () => {
+  it('a file whose close found no login waits on when the store is out of reach after the login', async () => {
     await using login = await LoginStore.make();
     const { tree, clock, store } = login.setup;
     await writeThenEnd(login, 'f', 'hello');
@@ -103,7 +103,7 @@ describe('a file whose close found no login', () => {
     expect(text(store, 'f')).toBe('hello');
   });
 
-  it('is put aside when the new login may not write it', async () => {
+  it('a file whose close found no login is put aside when the new login may not write it', async () => {
     await using login = await LoginStore.make();
     const { tree } = login.setup;
     await writeThenEnd(login, 'f', 'hello');
@@ -114,7 +114,7 @@ describe('a file whose close found no login', () => {
     expect(tree.fs.state.failures.at(-1)?.keptAt).toContain('kept');
   });
 
-  it('is put aside when somebody else has made it meanwhile', async () => {
+  it('a file whose close found no login is put aside when somebody else has made it meanwhile', async () => {
     await using login = await LoginStore.make();
     const { tree, store } = login.setup;
     await writeThenEnd(login, 'f', 'ours');
@@ -125,7 +125,7 @@ describe('a file whose close found no login', () => {
     expect(await kept(tree)).toEqual(['ours']);
   });
 
-  it('is gone when it is removed, and never comes back', async () => {
+  it('a file whose close found no login is gone when it is removed, and never comes back', async () => {
     await using login = await LoginStore.make();
     const { tree, clock, store } = login.setup;
     await writeThenEnd(login, 'f', 'hello');
@@ -136,7 +136,7 @@ describe('a file whose close found no login', () => {
     expect(await kept(tree)).toEqual([]);
   });
 
-  it('is kept when the mount ends before the login', async () => {
+  it('a file whose close found no login is kept when the mount ends before the login', async () => {
     await using login = await LoginStore.make();
     const { tree } = login.setup;
     await writeThenEnd(login, 'f', 'hello');
@@ -144,7 +144,7 @@ describe('a file whose close found no login', () => {
     expect(await kept(tree)).toEqual(['hello']);
   });
 
-  it('does not lose what it has when it is cut short by name', async () => {
+  it('a file whose close found no login does not lose what it has when it is cut short by name', async () => {
     await using login = await LoginStore.make();
     const { tree, store } = login.setup;
     await writeThenEnd(login, 'f', 'hello');
@@ -154,7 +154,7 @@ describe('a file whose close found no login', () => {
     expect(text(store, 'f')).toBe('hell');
   });
 
-  it('is one of a hundred, and all of them are saved', async () => {
+  it('a file whose close found no login is one of a hundred, and all of them are saved', async () => {
     await using login = await LoginStore.make();
     const { tree, store } = login.setup;
     for (let n = 0; n < 100; n += 1) await writeThenEnd(login, `f${n}`, `${n}`);

@@ -1,0 +1,35 @@
+/**
+ * `npm run test:identity [-- MINUTES]`: all that holds the identity half of wire. The same tests as
+ * in `npm test`, but tokens and credentials of seconds are used for MINUTES, 10 when it is not said.
+ */
+import { runTests } from './test-run.ts';
+
+const [minutes = '10'] = process.argv.slice(2);
+if (!/^\d+(\.\d+)?$/.test(minutes)) {
+  process.stderr.write('usage: npm run test:identity [-- MINUTES]\n');
+  process.exit(2);
+}
+process.env['WIRE_SOAK_MINUTES'] = minutes;
+
+process.exit(
+  await runTests([
+    'test/unit/net/',
+    'test/unit/auth/',
+    'test/unit/sts/',
+    'test/unit/demo/iam',
+    'test/unit/daemon/tokens',
+    'test/unit/daemon/canary',
+    'test/unit/daemon/credential',
+    'test/e2e/login',
+    'test/e2e/token-sources',
+    'test/e2e/renewal',
+    'test/e2e/expired-login',
+    'test/e2e/least-privilege',
+    'test/e2e/other-programs',
+    'test/e2e/network',
+    'test/e2e/vault',
+    'test/e2e/hardening',
+    'test/e2e/secrets',
+    'test/docs/security',
+  ]),
+);
