@@ -25,6 +25,7 @@ const TEXT = 'kept through the end of the login';
 const POLL = { timeout: 30_000, interval: 500 };
 
 interface MountFacts {
+  readonly mountPoint: string;
   readonly degraded?: string;
   readonly degradedReason?: string;
   readonly credentialsUntilMs?: number;
@@ -35,7 +36,8 @@ interface MountFacts {
 async function facts(scene: Scene): Promise<MountFacts> {
   const { stdout } = await scene.user.wire(['status', '--json'], scene.signal);
   const { mounts } = JSON.parse(stdout) as { mounts: readonly MountFacts[] };
-  const [mount] = mounts;
+  // Others on this machine may have mounts too.
+  const mount = mounts.find(({ mountPoint }) => mountPoint.startsWith(scene.user.folder));
   if (mount === undefined) throw new Error('there is no mount');
   return mount;
 }
