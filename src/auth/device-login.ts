@@ -32,6 +32,8 @@ const RESTART_PATIENCE_MS = 60_000;
 const RESTART_RETRY_MS = 5000;
 
 /** More than a person could copy, or a QR code hold (ISO/IEC 18004: 2953 bytes). */
+/** Providers say minutes; whatever they say is to be shown as a time. */
+const LONGEST_CODE_MS = 86_400_000;
 const MAX_ADDRESS_CHARS = 2000;
 
 /** A code that was requested, as only this file knows it. */
@@ -95,7 +97,7 @@ async function requestCode(
   ).catch((error: unknown) => {
     throw isUnknownClient(error) ? unknownClient(tried, error) : error;
   });
-  const lifeMs = value.expires_in * 1000;
+  const lifeMs = Math.min(value.expires_in * 1000, LONGEST_CODE_MS);
   return {
     deviceCode: new Secret(value.device_code),
     deadline: new Deadline(clock, lifeMs),

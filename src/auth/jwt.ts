@@ -60,6 +60,10 @@ function texts(value: unknown): readonly string[] {
   return list.filter((item): item is string => typeof item === 'string' && item !== '');
 }
 
+/** What a `Date` can show (ECMAScript, "Time Values"): more is no time, and nobody could print it. */
+const FARTHEST_MS = 8.64e15;
+
 function seconds(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isFinite(value) ? value * 1000 : undefined;
+  if (typeof value !== 'number' || !(Math.abs(value) * 1000 < FARTHEST_MS)) return undefined;
+  return value * 1000;
 }

@@ -56,6 +56,10 @@ async function checkedContent(
   if (own !== undefined && (found.mode & 0o007) !== 0) {
     throw fail('everybody may use that file', `run: chmod o= '${keyFile}'`);
   }
+  // A group may read it, as of secrets in a container; who writes it chooses the key.
+  if (own !== undefined && (found.mode & 0o020) !== 0) {
+    throw fail('its group may change that file', `run: chmod g-w '${keyFile}'`);
+  }
   if (found.size > MAX_BYTES) throw fail('it is too large', 'check WIRE_KEY_FILE');
   const content = await handle.readFile();
   if (content.toString('utf8').trim() === '') {

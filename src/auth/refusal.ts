@@ -3,7 +3,7 @@
  * and whole tokens into `error_description`: every secret of the request is taken out, and
  * whatever looks like a token.
  */
-import { redact, type Secret } from '../lib/secret.ts';
+import { redact, redactKnown, type Secret } from '../lib/secret.ts';
 import { WireError, type WireErrorKind } from '../lib/wire-error.ts';
 import type { HttpReply } from '../net/http.ts';
 import { isObject } from './jwt.ts';
@@ -46,7 +46,8 @@ export function refusalOf(
   secrets: readonly Secret[],
   next?: string,
 ): Refusal {
-  const said = parse(reply.text);
+  // Before anything is cut: half a secret would not be known again.
+  const said = parse(redactKnown(redact(reply.text, secrets)));
   const clean = (text: string): string => presentable(text, secrets);
   const code = said.code === undefined ? undefined : clean(said.code);
   return new Refusal(tried, reply.status, { code, description: clean(said.description) }, next);
@@ -84,7 +85,7 @@ function pageText(text: string): string {
 
 /** Text of a server for a terminal: no secrets, no control characters, not long. */
 export function presentable(text: string, secrets: readonly Secret[]): string {
-  const clean = redact(text, secrets)
+  const clean = redactKnown(redact(text, secrets))
     .replace(/eyJ[\w-]{8,}(\.[\w-]*){0,2}/g, '[token]')
     .replace(/[\p{Cc}\p{Cf}\s]+/gu, ' ')
     .trim();

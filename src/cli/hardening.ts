@@ -40,10 +40,13 @@ function closeInspector(self: NodeJS.Process): readonly string[] {
 
 /** `options`, as NODE_OPTIONS has them, without those that open the inspector. */
 export function withoutInspector(options: string): string {
-  return options
-    .split(/\s+/)
-    .filter((option) => !/^--inspect(?:-|=|$)/.test(option))
-    .join(' ');
+  return (
+    options
+      .split(/\s+/)
+      // Node takes an underscore for a hyphen, and options in quotes.
+      .filter((option) => !/^"?--inspect(?:[-_="]|$)/.test(option))
+      .join(' ')
+  );
 }
 
 /** Where the addon does not load there are no mounts either, and the limit on cores is the user's. */

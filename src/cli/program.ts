@@ -23,7 +23,9 @@ export function buildProgram(version: string, terminal: Terminal, bind: Bind): C
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.result(text.replace(/\n$/, '')),
-      writeErr: (text) => terminal.say(text.replace(/\n$/, '')),
+      writeErr: (text) => {
+        for (const line of text.replace(/\n$/, '').split('\n')) terminal.say(line);
+      },
       outputError: (text) =>
         terminal.fail(`${text.replace(/^error: /, '').trim()}; see: wire --help`),
     });

@@ -11,6 +11,13 @@ export interface Output {
   readonly rows?: number;
 }
 
+/**
+ * What steers a terminal, or turns the order of what is read: C0 and C1 of ECMA-48, bidirectional
+ * controls (Unicode TR9). Sequences of our own (`style`, `qr.ts`) are harmless: no other is kept.
+ */
+const steering =
+  /(\x1b\[(?:[012]|3[123]|97;40)m)|[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow';
 
 /** SGR parameters of ECMA-48 §8.3.117. */
@@ -50,15 +57,19 @@ export class Terminal {
     return this.watched && !this.#plain;
   }
 
-  /** One line of the command's result. */
-  result(line: string): void {
-    this.#stdout.write(`${line}\n`);
+  /** The command's result, a line or several: to the letter for a program. */
+  result(text: string): void {
+    const shown = this.resultWatched ? text.split('\n').map(harmless).join('\n') : text;
+    this.#stdout.write(`${shown}\n`);
   }
 
-  /** One line for the person. A command whose purpose is a secret gives it as its result. */
+  /**
+   * One line for the person, whoever wrote parts of it. A command whose purpose is a secret gives
+   * it as its result.
+   */
   say(line: string): void {
     this.#endLive();
-    this.#stderr.write(`${redactKnown(line)}\n`);
+    this.#stderr.write(`${harmless(redactKnown(line))}\n`);
   }
 
   /** What went wrong, in one line. Server texts in it cannot steer the terminal. */
@@ -72,7 +83,7 @@ export class Terminal {
   /** A line that is replaced by the next; nothing where nobody watches. */
   live(line: string): void {
     if (!this.watched) return;
-    this.#stderr.write(`\r${line}\x1b[K`); // EL of ECMA-48: clear what an older, longer line left
+    this.#stderr.write(`\r${harmless(redactKnown(line))}\x1b[K`); // EL of ECMA-48: clear what an older, longer line left
     this.#live = true;
   }
 
@@ -86,4 +97,11 @@ export class Terminal {
     this.#stderr.write('\r\x1b[K');
     this.#live = false;
   }
+}
+
+/** `line` as it was meant to be read: servers name users, groups, buckets and errors. */
+function harmless(line: string): string {
+  return line.replace(steering, (found, own: string | undefined) => {
+    return own ?? (found === '\t' ? ' ' : '?');
+  });
 }

@@ -3,6 +3,8 @@
  * (OPA) takes the policy and ignores it, so what it says cannot be believed: something that the
  * policy forbids is asked for. A refusal alone proves nothing, since the role may forbid it too;
  * therefore it is asked for first with all rights of the role, and only what passes then counts.
+ * And credentials that are refused everything, whatever the policy says, hold to nothing either:
+ * after a refusal something that the policy lets through has to pass.
  *
  * Nothing is read, made or changed by it: a listing of a prefix with a random name, or the end of
  * an upload that does not exist.
@@ -57,7 +59,7 @@ export async function testEnforcement(
     const narrowed = await answerOf(async () => await ask(options.narrowed, signal), signal);
     switch (narrowed.kind) {
       case 'refused':
-        return { enforcement: 'enforced', reason: `${what} was refused` };
+        return await confirmed(`${what} was refused`, options, signal);
       case 'passed':
         return { enforcement: 'not enforced', reason: `${what} was not refused` };
       case 'unclear':
@@ -65,6 +67,22 @@ export async function testEnforcement(
     }
   }
   return { enforcement: 'cannot tell', reason };
+}
+
+/** Whether `refusal` is the policy's: then what it lets through is not refused. */
+async function confirmed(
+  refusal: string,
+  { rights, narrowed, name }: CanaryOptions,
+  signal: AbortSignal,
+): Promise<CanaryVerdict> {
+  const { bucket, prefix } = rights;
+  const answer = await answerOf(async () => {
+    if (bucket === undefined) await narrowed.buckets(signal);
+    else await listing(bucket, prefix + name).ask(narrowed, signal);
+  }, signal);
+  if (answer.kind === 'passed') return { enforcement: 'enforced', reason: refusal };
+  const why = answer.kind === 'refused' ? 'was refused too' : `got no answer (${answer.reason})`;
+  return { enforcement: 'cannot tell', reason: `${refusal}, but what is allowed ${why}` };
 }
 
 async function* probes(options: CanaryOptions, signal: AbortSignal): AsyncGenerator<Probe> {

@@ -1,5 +1,6 @@
 /** Asks the processes that mount, over their control sockets. */
-import { readdir, rm } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { lstat, readdir, rm } from 'node:fs/promises';
 import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { WireError } from '../lib/wire-error.ts';
@@ -24,6 +25,9 @@ const STATUS_MS = 3_000;
 /**
  * Every process that answers on a socket in `runtimeDir`. Sockets whose process is gone are
  * removed; one that does not answer in time is left out.
+ *
+ * @throws WireError `config` for a folder that others made, or may write to: they would tell of
+ *   mounts that are none, and have sockets of ours elsewhere removed by a link.
  */
 export async function findProcesses(
   runtimeDir: string,
@@ -45,11 +49,26 @@ export async function requestUnmount(
 
 async function socketsIn(runtimeDir: string): Promise<readonly string[]> {
   try {
+    const fault = faultOf(await lstat(runtimeDir));
+    if (fault !== undefined) {
+      const tried = `look for control sockets in ${runtimeDir}`;
+      const next = 'set WIRE_RUNTIME_DIR to a folder of your own';
+      throw new WireError('config', { tried, answered: fault, next });
+    }
     return (await readdir(runtimeDir)).filter((name) => name.endsWith(socketSuffix));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
   }
+}
+
+/** Why a folder cannot be one of ours. Windows has neither owners nor modes. */
+function faultOf(folder: Stats): string | undefined {
+  if (!folder.isDirectory()) return 'it is not a folder';
+  const own = process.geteuid?.();
+  if (own === undefined) return undefined;
+  if (folder.uid !== own) return `it belongs to uid ${folder.uid}`;
+  return (folder.mode & 0o077) === 0 ? undefined : 'others can enter it';
 }
 
 async function ask(socketPath: string, signal: AbortSignal): Promise<FoundProcess | undefined> {

@@ -55,6 +55,7 @@ export class CredentialEndpoint implements AsyncDisposable {
   readonly #server: Server;
   readonly #options: CredentialEndpointOptions;
   readonly #closing = new AbortController();
+  #refused = 0;
 
   private constructor(server: Server, port: number, options: CredentialEndpointOptions) {
     this.port = port;
@@ -77,6 +78,8 @@ export class CredentialEndpoint implements AsyncDisposable {
       keepAlive: false,
     });
     server.maxConnections = MAX_CONNECTIONS;
+    // What is sent behind a request is not looked at.
+    server.maxRequestsPerSocket = 1;
     try {
       server.listen(port, '127.0.0.1');
       await once(server, 'listening', { signal });
@@ -107,7 +110,11 @@ export class CredentialEndpoint implements AsyncDisposable {
     const { log, token } = this.#options;
     const refusal = refusalOf(request, this.port, token);
     if (refusal !== undefined) {
-      log.warn('credentials refused', { ...refusal });
+      this.#refused += 1;
+      // Every user of the machine can be refused as often as he likes: 1, 2, 4, 8, … are told.
+      if (Number.isInteger(Math.log2(this.#refused))) {
+        log.warn('credentials refused', { ...refusal, times: this.#refused });
+      }
       send(response, refusal.status, { message: STATUS_CODES[refusal.status] ?? 'refused' });
       return;
     }

@@ -10,12 +10,30 @@ export type Variables = Readonly<Record<string, string | undefined>>;
 /** Names that say so: BEARER_TOKEN, ACCESS_TOKEN, IAM_CLIENT_SECRET, AWS_SECRET_ACCESS_KEY, … */
 const SECRET_NAME = /(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|SECRET_?ACCESS_?KEY|API_?KEY)$/i;
 
-/** `scheme://user:password@`, as proxies are given. */
-const PASSWORD_IN_URL = /^\w+:\/\/[^/@:]*:([^/@]+)@/;
+/** `scheme://user:password@host`; a password may hold what should have been encoded. */
+const PASSWORD_IN_URL = /^\w+:\/\/[^/@:?#]*:([^/]+)@/;
+/** Proxies are given without a scheme as well. */
+const PROXY_NAME = /_proxy$/i;
+const PASSWORD_IN_PROXY = /^(?:\w+:\/\/)?[^/@:?#]*:([^/]+)@/;
 
 /** Whether a variable holds a secret, and not the name of a file with one. */
 export function isSecretVariable(name: string, value: string | undefined): boolean {
-  return SECRET_NAME.test(name) || PASSWORD_IN_URL.test(value ?? '');
+  return SECRET_NAME.test(name) || passwordIn(name, value ?? '') !== undefined;
+}
+
+/** The password in the address that is the value of `name`, as it stands there. */
+function passwordIn(name: string, value: string): string | undefined {
+  const form = PROXY_NAME.test(name) ? PASSWORD_IN_PROXY : PASSWORD_IN_URL;
+  return form.exec(value)?.[1];
+}
+
+/** What the percent-encoding in `text` means; `text` where it is none. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /**
@@ -35,8 +53,8 @@ export function takeEnvironment(environment: NodeJS.ProcessEnv): Variables {
 export function conceal(variables: Variables): void {
   for (const [name, value] of Object.entries(variables)) {
     if (value === undefined) continue;
-    const password = PASSWORD_IN_URL.exec(value)?.[1];
-    if (password !== undefined) new Secret(password);
+    const password = passwordIn(name, value);
+    if (password !== undefined) for (const form of [password, decoded(password)]) new Secret(form);
     else if (isSecretVariable(name, value)) new Secret(value);
   }
 }

@@ -1,16 +1,17 @@
 /**
- * Finds known secrets in a text, also as servers and libraries quote them: in percent-encoding, in
- * the escapes of JSON, inside base64 (`Authorization: Basic`). What it has learned it keeps only as
- * salted digests, so that it neither prolongs a secret's life nor shows one in a heap dump.
+ * Finds known secrets in a text, also as servers and libraries quote them: in percent-encoding and
+ * the escapes of JSON and XML, up to three times over, in hex, inside base64 (`Authorization:
+ * Basic`), broken over lines. What it has learned it keeps only as salted digests, so that it
+ * neither prolongs a secret's life nor shows one in a heap dump.
  *
  * How: a window of a few characters slides over the text (Rabin and Karp); where its code is the
- * code of a secret's beginning, the digest of what stands there decides. A text without secrets
- * costs one table look-up a character.
+ * code of a secret's beginning, and the code of the secret's end stands where it should, the digest
+ * of what is between them decides. A text without secrets costs one table look-up a character. All
+ * tokens of an issuer begin alike, so a beginning alone must not cost a digest for each of them.
  */
 import { createHash, randomBytes } from 'node:crypto';
-
-/** Takes the place of a secret in a text. */
-export const REDACTED = '[secret]';
+import { originOf, type Reading, readings, type Span } from './readings.ts';
+import { blankShapes, REDACTED } from './secret-shapes.ts';
 
 /** Shorter values would blank ordinary words, and are no secrets. */
 const WINDOW = 8;
@@ -25,30 +26,35 @@ const LEAVING = Array.from({ length: WINDOW }).reduce<number>((power) => Math.im
 
 /** A learned secret: enough to recognise it, not enough to know it. */
 interface Fingerprint {
-  readonly code: number;
+  /** Code of its first characters. */
+  readonly head: number;
+  /** Code of its last characters. */
+  readonly tail: number;
   readonly length: number;
-  readonly digest: string;
 }
 
-/** Part of a text, `end` not included. */
-interface Span {
-  readonly start: number;
-  readonly end: number;
+/** How many secrets have a tail, by length and tail. */
+type Tails = Map<number, Map<number, number>>;
+
+/** Letters that may spell a secret otherwise, and how they come in groups. */
+interface Spelling {
+  readonly runs: RegExp;
+  readonly encoding: 'base64' | 'hex';
+  readonly group: number;
 }
 
-/** A decoded text, with the place in the original of each of its characters. */
-interface Decoded {
-  readonly text: string;
-  readonly spans: readonly Span[];
-}
+/** Shorter runs cannot hold a secret. Base64: both alphabets of RFC 4648. */
+const spellings: readonly Spelling[] = [
+  { runs: /[A-Za-z0-9+/_-]{11,}/g, encoding: 'base64', group: 4 },
+  { runs: /[0-9a-f]{16,}/gi, encoding: 'hex', group: 2 },
+];
 
 export class Redactor {
   readonly #salt = randomBytes(16);
   readonly #capacity: number;
   /** By digest, in the order of learning. */
   readonly #known = new Map<string, Fingerprint>();
-  /** By the code of the first characters. */
-  readonly #byCode = new Map<number, readonly Fingerprint[]>();
+  readonly #byHead = new Map<number, Tails>();
   readonly #filter = new Uint8Array(FILTER_BITS / 8);
 
   constructor(capacity: number = DEFAULT_CAPACITY) {
@@ -60,18 +66,20 @@ export class Redactor {
     return this.#known.size;
   }
 
-  /** Values of fewer than 8 characters, blanks at their ends aside, are not learned. */
-  learn(value: string): void {
-    if (value.trim().length < WINDOW) return;
+  /** Blanks at its ends are no part of a value; values of fewer than 8 characters are not learned. */
+  learn(text: string): void {
+    const value = text.trim();
+    const { length } = value;
+    if (length < WINDOW) return;
     const digest = this.#digest(value);
     const known = this.#known.get(digest);
-    const fingerprint = known ?? { code: codeOf(value), length: value.length, digest };
+    const head = codeAt(value, 0);
+    const fingerprint = known ?? { head, tail: codeAt(value, length - WINDOW), length };
     this.#known.delete(digest);
     this.#known.set(digest, fingerprint);
     if (known !== undefined) return;
-    const { code } = fingerprint;
-    this.#byCode.set(code, [...(this.#byCode.get(code) ?? []), fingerprint]);
-    this.#filter[filterByte(code)] = (this.#filter[filterByte(code)] ?? 0) | filterBit(code);
+    this.#count(fingerprint, 1);
+    this.#filter[filterByte(head)] = (this.#filter[filterByte(head)] ?? 0) | filterBit(head);
     if (this.#known.size > this.#capacity) this.#forgetOldest();
   }
 
@@ -81,27 +89,24 @@ export class Redactor {
   }
 
   #spans(text: string): readonly Span[] {
-    const spans = [...this.#find(text)];
-    if (/%[0-9a-f]{2}/i.test(text)) spans.push(...this.#findIn(percentDecoded(text)));
-    if (text.includes('\\')) spans.push(...this.#findIn(unescaped(text)));
-    for (const run of text.matchAll(base64Run)) {
-      if (this.#isEncoded(run[0])) spans.push({ start: run.index, end: run.index + run[0].length });
+    return readings(text).flatMap((reading) => this.#spansOf(reading));
+  }
+
+  #spansOf(reading: Reading): readonly Span[] {
+    const spans = [...this.#find(reading.text)];
+    for (const { runs, encoding, group } of spellings) {
+      for (const { 0: run, index } of reading.text.matchAll(runs)) {
+        // A secret may begin at any of the characters of a group.
+        const skips = Array.from({ length: group }, (_, skip) => skip);
+        const holds = skips.some((skip) => this.#holds(Buffer.from(run.slice(skip), encoding)));
+        if (holds) spans.push({ start: index, end: index + run.length });
+      }
     }
-    return spans;
+    return spans.map((span) => originOf(reading, span));
   }
 
-  #findIn(decoded: Decoded): readonly Span[] {
-    return this.#find(decoded.text).map(({ start, end }) => ({
-      start: decoded.spans[start]?.start ?? 0,
-      end: decoded.spans[end - 1]?.end ?? 0,
-    }));
-  }
-
-  /** Whether `run` has a secret in it, whichever of its characters begins a group of four. */
-  #isEncoded(run: string): boolean {
-    return [0, 1, 2, 3].some((skip) => {
-      return this.#find(Buffer.from(run.slice(skip), 'base64').toString('utf8')).length > 0;
-    });
+  #holds(bytes: Buffer): boolean {
+    return this.#find(bytes.toString('utf8')).length > 0;
   }
 
   #find(text: string): readonly Span[] {
@@ -113,23 +118,37 @@ export class Redactor {
       if (start < 0) continue;
       if (start > 0) code = (code - Math.imul(text.charCodeAt(start - 1), LEAVING)) | 0;
       if (((this.#filter[filterByte(code)] ?? 0) & filterBit(code)) === 0) continue;
-      for (const { length, digest } of this.#byCode.get(code) ?? []) {
-        if (start + length > text.length) continue;
-        if (this.#digest(text.slice(start, start + length)) !== digest) continue;
-        spans.push({ start, end: start + length });
+      for (const [length, tails] of this.#byHead.get(code) ?? []) {
+        const last = start + length - WINDOW;
+        if (last + WINDOW > text.length || !tails.has(codeAt(text, last))) continue;
+        if (this.#known.has(this.#digest(text.slice(start, start + length)))) {
+          spans.push({ start, end: start + length });
+        }
       }
     }
     return spans;
   }
 
   #forgetOldest(): void {
-    const [oldest] = this.#known.values();
+    const [oldest] = this.#known;
     if (oldest === undefined) return;
-    this.#known.delete(oldest.digest);
-    const others = (this.#byCode.get(oldest.code) ?? []).filter((other) => other !== oldest);
+    const [digest, fingerprint] = oldest;
+    this.#known.delete(digest);
     // Its bit of the filter stays: that costs a look-up, and nothing else.
-    if (others.length === 0) this.#byCode.delete(oldest.code);
-    else this.#byCode.set(oldest.code, others);
+    this.#count(fingerprint, -1);
+  }
+
+  /** Counts one secret more or less of these codes. */
+  #count({ head, tail, length }: Fingerprint, by: 1 | -1): void {
+    const tails: Tails = this.#byHead.get(head) ?? new Map<number, Map<number, number>>();
+    const counts = tails.get(length) ?? new Map<number, number>();
+    const count = (counts.get(tail) ?? 0) + by;
+    if (count > 0) counts.set(tail, count);
+    else counts.delete(tail);
+    if (counts.size > 0) tails.set(length, counts);
+    else tails.delete(length);
+    if (tails.size > 0) this.#byHead.set(head, tails);
+    else this.#byHead.delete(head);
   }
 
   #digest(value: string): string {
@@ -137,9 +156,12 @@ export class Redactor {
   }
 }
 
-function codeOf(value: string): number {
+/** Of the window that begins at `start`. */
+function codeAt(text: string, start: number): number {
   let code = 0;
-  for (let at = 0; at < WINDOW; at++) code = (Math.imul(code, BASE) + value.charCodeAt(at)) | 0;
+  for (let at = start; at < start + WINDOW; at++) {
+    code = (Math.imul(code, BASE) + text.charCodeAt(at)) | 0;
+  }
   return code;
 }
 
@@ -151,44 +173,6 @@ function filterBit(code: number): number {
   return 1 << (code & 7);
 }
 
-/** Both alphabets of RFC 4648; shorter ones cannot hold a secret. */
-const base64Run = /[A-Za-z0-9+/_-]{11,}/g;
-
-/** What `text` says between its percent-encodings (RFC 3986 section 2.1), a `+` being itself. */
-function percentDecoded(text: string): Decoded {
-  return decodedBy(text, /(?:%[0-9a-f]{2})+/gi, (run) =>
-    Buffer.from(run.replaceAll('%', ''), 'hex').toString('utf8'),
-  );
-}
-
-/** `text` without the escapes of a JSON string (RFC 8259 section 7). */
-function unescaped(text: string): Decoded {
-  return decodedBy(text, /\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt])/g, (run) => {
-    return JSON.parse(`"${run}"`) as string;
-  });
-}
-
-/** A character of a decoded run spans the whole run: what is blanked then is a little too much. */
-function decodedBy(text: string, runs: RegExp, decode: (run: string) => string): Decoded {
-  const spans: Span[] = [];
-  let decoded = '';
-  let at = 0;
-  const keep = (end: number): void => {
-    decoded += text.slice(at, end);
-    for (; at < end; at++) spans.push({ start: at, end: at + 1 });
-  };
-  for (const { 0: run, index } of text.matchAll(runs)) {
-    keep(index);
-    const characters = decode(run);
-    decoded += characters;
-    const span = { start: index, end: index + run.length };
-    spans.push(...Array.from({ length: characters.length }, () => span));
-    at = span.end;
-  }
-  keep(text.length);
-  return { text: decoded, spans };
-}
-
 function blank(text: string, found: readonly Span[]): string {
   if (found.length === 0) return text;
   let clean = '';
@@ -198,22 +182,4 @@ function blank(text: string, found: readonly Span[]): string {
     at = Math.max(at, end);
   }
   return clean + text.slice(at);
-}
-
-/** A JWT in its compact form (RFC 7519): its header is an object, so base64url of `{"` or `{ `. */
-const jwt = /\bey[JA][\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*){0,3}/g;
-/** Query and header names of AWS Signature Version 4 whose values give access. */
-const amz = /(\bX-Amz-(?:Signature|Security-Token)(?:=|%3D|"?\s*:\s*"?))[^\s"'&<>,]+/gi;
-/** Fields of OAuth 2, RFC 7591 and STS whose values are secrets, in JSON, a form or XML. */
-const field =
-  /(\b(?:(?:access|refresh|id|registration_access)_token|client_secret|device_code|WebIdentityToken|SecretAccessKey|SessionToken)\\?["']?\s*[:=>]\s*\\?["']?)[^\s"'\\&<>,;:]{8,}/gi;
-
-/** Secrets that were never made a `Secret`: in what a server wrote of its own accord. */
-function blankShapes(text: string): string {
-  return text
-    .replace(jwt, REDACTED)
-    .replace(amz, `$1${REDACTED}`)
-    .replace(field, (found, name: string) =>
-      found.slice(name.length).startsWith(REDACTED) ? found : `${name}${REDACTED}`,
-    );
 }

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 
-import { REDACTED, Redactor } from './redactor.ts';
+import { Redactor } from './redactor.ts';
+import { REDACTED } from './secret-shapes.ts';
 
 /**
  * What `redactKnown` knows: the one state that this process shares. A text is printed far from

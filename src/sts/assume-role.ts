@@ -7,7 +7,7 @@
 import { decodeJwt } from '../auth/jwt.ts';
 import { presentable } from '../auth/refusal.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
-import type { Secret } from '../lib/secret.ts';
+import { redactKnown, type Secret } from '../lib/secret.ts';
 import { WireError } from '../lib/wire-error.ts';
 import { exchange, type HttpOptions, type HttpReply } from '../net/http.ts';
 import type { Credentials } from './credential-source.ts';
@@ -175,7 +175,8 @@ type RefusalReading =
   | { readonly kind: 'other'; readonly error: WireError };
 
 function readRefusal(request: AssumeRoleRequest, reply: HttpReply): RefusalReading {
-  const { code, message } = parseStsError(reply.text);
+  // Before anything is cut: half a secret would not be known again.
+  const { code, message } = parseStsError(redactKnown(reply.text));
   const words = presentable(message, [request.token]);
   const said = [`${reply.status}`, code && presentable(code, []), words && `(${words})`];
   const answered = said.filter(Boolean).join(' ');
@@ -219,13 +220,16 @@ function explained(
   return new WireError('identity-refused', facts);
 }
 
-function nextOf({ token, roleArn }: AssumeRoleRequest): string {
+function nextOf({ token, roleArn, durationSeconds }: AssumeRoleRequest): string {
   const audiences = decodeJwt(token)?.audiences ?? [];
   const audience = `--audience (the token is for ${presentable(audiences.join(', '), [token])})`;
+  // 900 is the least at AWS, MinIO and Ceph RGW, which say no more than that something is invalid.
+  const duration =
+    durationSeconds === undefined ? '' : '--duration (900s or more, as the role allows), ';
   if (roleArn === undefined) {
-    return `check ${audience}, or name a role with --role if the server has roles`;
+    return `check ${duration}${audience}, or name a role with --role if the server has roles`;
   }
-  return `check ${audience} and --role, and that ${roleArn} trusts the provider`;
+  return `check ${duration}${audience} and --role, and that ${roleArn} trusts the provider`;
 }
 
 function triedOf({ endpoint, roleArn }: AssumeRoleRequest): string {

@@ -9,6 +9,8 @@ import { refusalOf } from '../refusal.ts';
 import type { AccessToken } from '../token-source.ts';
 import type { Wanted } from './source.ts';
 
+const LONGEST_LIFE_S = 365 * 86_400;
+
 export interface MytokenAnswer {
   readonly access: AccessToken;
   /** Set when the mytoken was rotated: the one that was sent is dead. */
@@ -77,7 +79,8 @@ export async function tradeMytoken(
     throw new WireError('identity-refused', { tried, answered, next: 'tell its administrators' });
   }
   const access = new Secret(token);
-  const known = typeof lifeSeconds === 'number';
+  // What is longer is no life, and no time that could be shown.
+  const known = typeof lifeSeconds === 'number' && lifeSeconds < LONGEST_LIFE_S;
   return {
     access: {
       token: access,

@@ -55,14 +55,20 @@ export async function examineMountPoint(
       next: `unmount it first: wire unmount ${mountPoint}`,
     });
   }
-  await examineDirectory(mountPoint, tried);
+  await examineDirectory(mountPoint, mountPoint);
   return 'bare';
 }
 
-async function examineDirectory(mountPoint: string, tried: string): Promise<void> {
+/**
+ * Whether the directory at `path`, which people know as `name`, may be mounted on.
+ *
+ * @throws WireError of kind `mount-point`.
+ */
+export async function examineDirectory(path: string, name: string): Promise<void> {
+  const tried = `mount on ${name}`;
   const refuse = (answered: string, next: string): WireError =>
     new WireError('mount-point', { tried, answered, next });
-  const facts = await stat(mountPoint).catch((error: unknown) => {
+  const facts = await stat(path).catch((error: unknown) => {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw refuse('it does not exist', 'make it, or give --mkdir');
     throw refuse(code ?? 'it cannot be read', 'choose another directory');
@@ -71,7 +77,7 @@ async function examineDirectory(mountPoint: string, tried: string): Promise<void
   const isMine = facts.uid === process.geteuid?.();
   if (process.geteuid?.() !== 0) {
     const isSticky = (facts.mode & 0o1000) !== 0;
-    const writable = await access(mountPoint, constants.W_OK).then(
+    const writable = await access(path, constants.W_OK).then(
       () => true,
       () => false,
     );
@@ -82,7 +88,7 @@ async function examineDirectory(mountPoint: string, tried: string): Promise<void
       );
     }
   }
-  const names = await readdir(mountPoint).catch((error: unknown) => {
+  const names = await readdir(path).catch((error: unknown) => {
     const { code } = error as NodeJS.ErrnoException;
     throw refuse(code ?? 'it cannot be listed', 'choose another directory');
   });

@@ -12,8 +12,15 @@ import { AttachedMount } from './attached-mount.ts';
 import { mountByHelper } from './fusermount.ts';
 import { whileLocked } from './mount-lock.ts';
 import { kernelFlags, kernelOptions, passedDescriptor, SUBTYPE } from './mount-options.ts';
-import { chooseMethod, DEVICE_PATH, examineMountPoint, type MountMethod } from './mount-point.ts';
+import {
+  chooseMethod,
+  DEVICE_PATH,
+  examineDirectory,
+  examineMountPoint,
+  type MountMethod,
+} from './mount-point.ts';
 import { readMountinfo, topMount } from './mountinfo.ts';
+import { pinFolder } from './pinned-folder.ts';
 import { detach } from './unmount.ts';
 
 export const linuxTransport: Transport = { name: 'linux', attach: attachMount };
@@ -70,12 +77,25 @@ async function mountByKernel(
   options: MountOptions,
   replacesDead: boolean,
 ): Promise<number> {
+  if (replacesDead) return await mountByKernelOn(options.mountPoint, addon, options, true);
+  // Root mounts wherever a path leads: what is looked at is what is mounted on.
+  await using pinned = await pinFolder(options.mountPoint);
+  await examineDirectory(pinned.path, options.mountPoint);
+  return await mountByKernelOn(pinned.path, addon, options, false);
+}
+
+async function mountByKernelOn(
+  target: string,
+  addon: NativeAddon,
+  options: MountOptions,
+  replacesDead: boolean,
+): Promise<number> {
   const descriptor = addon.openDevice(DEVICE_PATH);
   if (descriptor < 0) throw deviceRefused(descriptor);
   const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
   const call = [
     descriptor,
-    options.mountPoint,
+    target,
     options.fsName,
     SUBTYPE,
     kernelOptions(options, owner),

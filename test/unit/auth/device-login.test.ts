@@ -198,6 +198,12 @@ describe('device login', () => {
     expect(events.codes[0]?.expiresAtMs).toBe(clock.now() - clock.monotonic() + 600_000);
   });
 
+  it('counts a day at most, so that every time can be shown', async () => {
+    issuer.next('device', { json: issuer.device({ expires_in: 1e300 }) });
+    await (await run()).outcome;
+    expect(events.codes[0]?.expiresAtMs).toBe(clock.now() - clock.monotonic() + 86_400_000);
+  });
+
   it('asks for a new code for a minute when there is no network after the first ran out', async () => {
     issuer.always('poll', pendingAnswer);
     issuer.next('device', { json: issuer.device() }, { drop: true }, { status: 503 });

@@ -254,6 +254,7 @@ describe('a key file', () => {
     ['a folder', async () => await Promise.resolve(folder)],
     ['a pipe', async () => await Promise.resolve(pipe())],
     ['a file that everybody may read', async () => await fileOf('a passphrase', 0o644)],
+    ['a file that its group may write to', async () => await fileOf('a passphrase', 0o620)],
     ['an empty file', async () => await fileOf('\n', 0o600)],
     [
       'a file of a size that no passphrase has',

@@ -122,7 +122,7 @@ describe('the canary', () => {
     await Promise.all([stores.verifyRights?.(), stores.verifyRights?.()]);
     await stores.verifyRights?.();
     expect(counters.requests('AssumeRoleWithWebIdentity') - before).toBe(1);
-    expect(counters.requests('ListObjectsV2')).toBe(2);
+    expect(counters.requests('ListObjectsV2')).toBe(3);
     expect(foreign.objects(bucket).map(({ key }) => key)).toEqual(['p/x']);
     for (const change of ['PutObject', 'DeleteObject', 'CreateMultipartUpload', 'CopyObject']) {
       expect(counters.requests(change)).toBe(0);
@@ -155,10 +155,17 @@ describe('the canary', () => {
 
 type Outcome = 'passes' | StoreErrorKind;
 
-/** Stores where listing has one outcome, and a note of who was asked. */
-function scripted(name: string, outcome: Outcome, asked: string[]): ObjectStores {
-  const list = async (): Promise<unknown> => {
-    asked.push(name);
+/** Stores where listing has one outcome, another one within `p/`, and a note of who was asked. */
+function scripted(
+  name: string,
+  outside: Outcome,
+  asked: string[],
+  within: Outcome = 'passes',
+): ObjectStores {
+  const list = async ({ prefix }: { readonly prefix: string }): Promise<unknown> => {
+    const isWithin = prefix.startsWith('p/');
+    asked.push(isWithin ? `${name} within` : name);
+    const outcome = isWithin ? within : outside;
     if (outcome === 'passes') return await Promise.resolve({ objects: [], prefixes: [] });
     throw new StoreError(outcome, 'list', { code: outcome });
   };
@@ -169,7 +176,7 @@ describe('what the canary makes of two answers', () => {
   const rights = { bucket: 'b', prefix: 'p/', readOnly: false };
 
   it.each<[Outcome, Outcome, string, readonly string[]]>([
-    ['passes', 'access-denied', 'enforced', ['wide', 'narrowed']],
+    ['passes', 'access-denied', 'enforced', ['wide', 'narrowed', 'narrowed within']],
     ['passes', 'passes', 'not enforced', ['wide', 'narrowed']],
     ['access-denied', 'access-denied', 'cannot tell', ['wide']],
     ['passes', 'unavailable', 'cannot tell', ['wide', 'narrowed']],
@@ -190,6 +197,19 @@ describe('what the canary makes of two answers', () => {
     expect(verdict.enforcement).toBe(enforcement);
     expect(asked).toEqual(order);
   });
+
+  it.each<Outcome>(['access-denied', 'unavailable', 'not-found'])(
+    'cannot tell where credentials are refused what the policy allows as well (%s)',
+    async (within) => {
+      const wide = scripted('wide', 'passes', []);
+      const narrowed = scripted('narrowed', 'access-denied', [], within);
+      const verdict = await testEnforcement({ rights, wide, narrowed, name: 'canary' }, signal);
+      expect(verdict).toMatchObject({
+        enforcement: 'cannot tell',
+        reason: expect.stringContaining('was refused, but what is allowed') as string,
+      });
+    },
+  );
 
   it('stops at once when it is told to', async () => {
     const stop = AbortSignal.abort(new Error('enough'));

@@ -1,5 +1,15 @@
 import { once } from 'node:events';
-import { mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  mkdtemp,
+  readdir,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -164,6 +174,41 @@ describe('control socket', () => {
     await listen();
     expect(await findProcesses(runtimeDir, never)).toHaveLength(1);
   });
+
+  it('believes no sockets in a folder that others may enter, or that a link leads to', async () => {
+    await listen();
+    await chmod(runtimeDir, 0o755);
+    await expect(findProcesses(runtimeDir, never)).rejects.toMatchObject({
+      kind: 'config',
+      facts: { answered: 'others can enter it' },
+    });
+    await chmod(runtimeDir, 0o700);
+    const link = `${runtimeDir}-link`;
+    await symlink(runtimeDir, link);
+    try {
+      await expect(findProcesses(link, never)).rejects.toMatchObject({
+        facts: { answered: 'it is not a folder' },
+      });
+    } finally {
+      await rm(link);
+    }
+    expect(await findProcesses(runtimeDir, never)).toHaveLength(1);
+    expect(await findProcesses(join(runtimeDir, 'none'), never)).toEqual([]);
+  });
+
+  // Only root can make a folder somebody else's.
+  it.runIf(process.geteuid?.() === 0)(
+    'believes no sockets in the folder of another user',
+    async () => {
+      await listen();
+      await chown(runtimeDir, 12_345, 0);
+      await expect(findProcesses(runtimeDir, never)).rejects.toMatchObject({
+        kind: 'config',
+        facts: { answered: 'it belongs to uid 12345' },
+      });
+      await chown(runtimeDir, 0, 0);
+    },
+  );
 
   it('says so when the runtime folder cannot hold a socket', async () => {
     const long = { runtimeDir: `/tmp/${'x'.repeat(100)}`, pid: 1, log: silentLog };

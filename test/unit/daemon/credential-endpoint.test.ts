@@ -208,6 +208,56 @@ describe('the credential endpoint', () => {
     expect(lines.join('\n')).not.toMatch(/very-secret|the-token|a-wrong-token/);
   });
 
+  it('fills no disk for who is refused again and again', async () => {
+    const lines: string[] = [];
+    const log = createLog(
+      (line) => void lines.push(line),
+      'trace',
+      () => 0,
+    );
+    await using endpoint = await serve(undefined, { log });
+    for (let times = 0; times < 40; times++) {
+      await ask(endpoint, { headers: { authorization: 'guess' } });
+    }
+    const told = lines.map((line) => (JSON.parse(line) as { times: number }).times);
+    expect(told).toEqual([1, 2, 4, 8, 16, 32]);
+  });
+
+  it('is not talked round by two Hosts, two lengths, a whole URL or a request behind a request', async () => {
+    let given = 0;
+    await using endpoint = await serve(async () => {
+      given += 1;
+      return await Promise.resolve(keys);
+    });
+    const head = (host: string): string =>
+      `GET /credentials HTTP/1.1\r\nHost: ${host}\r\nAuthorization: ${token.reveal()}\r\n`;
+    const own = `127.0.0.1:${endpoint.port}`;
+    for (const text of [
+      `${head('evil.example')}Host: ${own}\r\n\r\n`,
+      `${head('evil.example')}\r\n${head(own)}\r\n`,
+      `${head(own)}Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n`,
+      `${head(own)}Origin:\r\n\r\n`,
+      `GET http://${own}/credentials HTTP/1.1\r\nHost: evil.example\r\nAuthorization: ${token.reveal()}\r\n\r\n`,
+      `GET http://${own}/credentials HTTP/1.1\r\nHost: ${own}\r\nAuthorization: ${token.reveal()}\r\n\r\n`,
+    ]) {
+      const socket = connect(endpoint.port, '127.0.0.1');
+      let heard = '';
+      socket.setEncoding('utf8').on('data', (chunk: string) => (heard += chunk));
+      socket.on('error', () => undefined);
+      socket.write(text);
+      await once(socket, 'close');
+      expect([text, heard.includes('ASIAKEY')]).toEqual([text, false]);
+    }
+    expect(given).toBe(0);
+  });
+
+  it('hangs up on who connects and asks nothing', async () => {
+    await using endpoint = await serve(undefined, { requestMs: 100 });
+    const socket = connect(endpoint.port, '127.0.0.1');
+    socket.on('error', () => undefined).resume();
+    await once(socket, 'close');
+  });
+
   it('says which port cannot be had', async () => {
     await using endpoint = await serve();
     const { port } = endpoint;

@@ -55,3 +55,33 @@ describe('takeEnvironment', () => {
     expect(isSecretVariable(name, 'a value')).toBe(false),
   );
 });
+
+describe('isSecretVariable', () => {
+  it.each([
+    ['https_proxy', 'me:proxy-password@proxy.example:3128'],
+    ['HTTPS_PROXY', 'http://me:proxy@password@proxy.example:3128'],
+    ['ALL_PROXY', 'http://me:proxy%40password@proxy.example'],
+    ['DATABASE_URL', 'postgres://me:data-password@db.example/x'],
+  ])('takes %s=%s for a secret', (name, value) => {
+    expect(isSecretVariable(name, value)).toBe(true);
+  });
+
+  it.each([
+    ['HTTPS_PROXY', 'http://proxy.example:3128'],
+    ['https_proxy', 'proxy.example:3128'],
+    ['https_proxy', 'me@proxy.example:3128'],
+    ['NO_PROXY', 'localhost,10.0.0.0/8,[::1]:443'],
+    ['DBUS_SESSION_BUS_ADDRESS', 'unix:path=/run/user/1000/bus'],
+    ['SESSION_MANAGER', 'local/host:@/tmp/.ICE-unix/1,unix/host:/tmp/.ICE-unix/1'],
+    ['XMODIFIERS', '@im=ibus'],
+    ['GIT_REMOTE', 'git@git.example:group/project'],
+  ])('takes %s=%s for none', (name, value) => {
+    expect(isSecretVariable(name, value)).toBe(false);
+  });
+
+  it('makes a password unprintable as it was given and as it is meant', () => {
+    takeEnvironment({ https_proxy: 'me:pass%40word%2Fof-proxy@proxy.example:3128' });
+    expect(redactKnown('pass%40word%2Fof-proxy')).toBe('[secret]');
+    expect(redactKnown('is pass@word/of-proxy it')).toBe('is [secret] it');
+  });
+});

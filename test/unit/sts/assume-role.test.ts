@@ -144,6 +144,13 @@ describe('AssumeRoleWithWebIdentity', () => {
     expect(error.toLine()).toContain('--audience (the token is for object)');
   });
 
+  it('names --duration among the reasons only when one was asked for', async () => {
+    const asked = await failure(s3Error(400, 'InvalidArgument'), { durationSeconds: 60 });
+    expect(asked.toLine()).toContain('--duration (900s or more');
+    const plain = await failure(s3Error(400, 'InvalidArgument'));
+    expect(plain.toLine()).not.toContain('--duration');
+  });
+
   it('says that the token is for another audience than was asked for', async () => {
     const error = await failure(s3Error(403, 'AccessDenied'), { audience: 'wire-s3' });
     expect(error.toLine()).toContain('the access token is for object, not for wire-s3');
@@ -188,6 +195,21 @@ describe('AssumeRoleWithWebIdentity', () => {
     const token = new Secret('opaque-token-value');
     const error = await failure(awsError(400, 'InvalidIdentityToken', token.reveal()), { token });
     expect(error.message).toContain('[secret]');
+  });
+
+  it('keeps every secret of this process out of it, also one that is cut off at the end', async () => {
+    const other = new Secret('some-other-secret-of-this-process-that-a-gateway-quotes');
+    const start = other.reveal().slice(0, 20);
+    for (const before of [150, 185, 195, 4060, 4090]) {
+      const words = `${'x'.repeat(before)} ${other.reveal()} ${'y'.repeat(400)}`;
+      for (const answer of [
+        awsError(400, 'AccessDenied', words),
+        { status: 404, text: words },
+        { status: 404, text: `<html><title>${'x'.repeat(before % 390)} ${other.reveal()}</title>` },
+      ]) {
+        expect((await failure(answer)).toLine()).not.toContain(start);
+      }
+    }
   });
 
   it.each([
