@@ -1,6 +1,7 @@
 /**
  * `npm run test:identity [-- MINUTES]`: all that holds the identity half of wire. The same tests as
- * in `npm test`, but tokens and credentials of seconds are used for MINUTES, 10 when it is not said.
+ * in `npm test`, but tokens and credentials of seconds are used for MINUTES, 10 when it is not said,
+ * and the product is installed without scripts.
  */
 import { runTests } from './test-run.ts';
 
@@ -10,6 +11,7 @@ if (!/^\d+(\.\d+)?$/.test(minutes)) {
   process.exit(2);
 }
 process.env['WIRE_SOAK_MINUTES'] = minutes;
+process.env['WIRE_SUPPLY'] = '1';
 
 process.exit(
   await runTests([
@@ -31,5 +33,6 @@ process.exit(
     'test/e2e/hardening',
     'test/e2e/secrets',
     'test/docs/security',
+    'test/docs/supply',
   ]),
 );
