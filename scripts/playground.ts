@@ -1,18 +1,20 @@
-/**
- * `npm run playground`: an identity provider and an object store on this machine, until Ctrl-C.
- *
- *   --iam-dialect NAME    standard (default) or indigo
- *   --store-dialect NAME  aws (default), minio or rgw
- *   --access-token TIME   life of access tokens: 10s, 5m, 1h (default 1h)
- *   --lease TIME          life of temporary credentials (default: as asked)
- *   --rotate, --no-rotate whether a refresh replaces the refresh token (default: as the dialect)
- *   --iam-port N, --store-port N
- */
+/** An identity provider and an object store on this machine, until Ctrl-C. */
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import type { IamDialect, StoreDialect } from '../src/demo/dialect.ts';
 import { type PlaygroundOptions, startPlayground } from '../src/demo/playground.ts';
 import { guide } from '../src/demo/playground-guide.ts';
+
+const help = `npm run playground -- [OPTIONS]: an identity provider and an object store on this machine,
+until Ctrl-C. It says how to log in and mount when it runs.
+
+  --iam-dialect NAME     standard (default) or indigo
+  --store-dialect NAME   aws (default), minio or rgw
+  --access-token TIME    life of access tokens: 10s, 5m, 1h (default 1h)
+  --lease TIME           life of temporary credentials (default: as asked)
+  --rotate, --no-rotate  whether a refresh replaces the refresh token (default: as the dialect)
+  --iam-port N, --store-port N
+  --help`;
 
 /** The command line cannot be understood. */
 class UsageError extends Error {}
@@ -71,6 +73,10 @@ function optionsOf(args: readonly string[]): PlaygroundOptions {
 }
 
 async function main(signal: AbortSignal): Promise<void> {
+  if (process.argv.includes('--help')) {
+    process.stdout.write(`${help}\n`);
+    return;
+  }
   await using playground = await startPlayground(optionsOf(process.argv.slice(2)), signal);
   for (const line of guide(playground, 'node bin/wire.js')) process.stdout.write(`${line}\n`);
   process.stdout.write('\nCtrl-C stops it.\n');
@@ -86,7 +92,8 @@ try {
 } catch (error) {
   const isUsage = error instanceof UsageError || error instanceof TypeError;
   if (!stop.signal.aborted) {
-    process.stderr.write(`playground: ${error instanceof Error ? error.message : 'failed'}\n`);
+    const said = error instanceof Error ? error.message : 'failed';
+    process.stderr.write(`playground: ${said}${isUsage ? '; see --help' : ''}\n`);
     process.exitCode = isUsage ? 2 : 1;
   }
 }

@@ -31,9 +31,10 @@ const RESTARTS = 1;
 const RESTART_PATIENCE_MS = 60_000;
 const RESTART_RETRY_MS = 5000;
 
+/** Nobody waits longer for a person; some providers mean "no end" by a number no calendar has. */
+const MAX_CODE_LIFE_S = 86_400;
+
 /** More than a person could copy, or a QR code hold (ISO/IEC 18004: 2953 bytes). */
-/** Providers say minutes; whatever they say is to be shown as a time. */
-const LONGEST_CODE_MS = 86_400_000;
 const MAX_ADDRESS_CHARS = 2000;
 
 /** A code that was requested, as only this file knows it. */
@@ -97,7 +98,7 @@ async function requestCode(
   ).catch((error: unknown) => {
     throw isUnknownClient(error) ? unknownClient(tried, error) : error;
   });
-  const lifeMs = Math.min(value.expires_in * 1000, LONGEST_CODE_MS);
+  const lifeMs = Math.min(value.expires_in, MAX_CODE_LIFE_S) * 1000;
   return {
     deviceCode: new Secret(value.device_code),
     deadline: new Deadline(clock, lifeMs),

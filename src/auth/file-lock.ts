@@ -58,7 +58,8 @@ export async function withFileLock<T>(
 ): Promise<T> {
   const nonce = await acquire(file, clock, signal);
   using held = new LinkedAbort(signal);
-  using beating = new LinkedAbort(signal);
+  // Not with `signal`: work that must not be interrupted goes on, and so must its heart.
+  const beating = new AbortController();
   const heartbeat = beat(file, nonce, clock, held, beating.signal);
   try {
     return await work(held.signal);

@@ -60,10 +60,7 @@ function texts(value: unknown): readonly string[] {
   return list.filter((item): item is string => typeof item === 'string' && item !== '');
 }
 
-/** What a `Date` can show (ECMAScript, "Time Values"): more is no time, and nobody could print it. */
-const FARTHEST_MS = 8.64e15;
-
+/** Within what a `Date` can show (ECMAScript, "Time Values"): some issuers mean "never" by more. */
 function seconds(value: unknown): number | undefined {
-  if (typeof value !== 'number' || !(Math.abs(value) * 1000 < FARTHEST_MS)) return undefined;
-  return value * 1000;
+  return typeof value === 'number' && Math.abs(value) <= 8.64e12 ? value * 1000 : undefined;
 }

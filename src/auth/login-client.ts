@@ -40,7 +40,8 @@ export function noteGone(events: LoginEvents): void {
   events.note?.('the provider has forgotten the client that wire registered; here is a new one');
 }
 
-function suits(client: StoredClient, request: LoginRequest): boolean {
+/** Whether a client that wire registered will do for `request`. */
+export function suits(client: StoredClient, request: LoginRequest): boolean {
   if (request.publicClient === true && client.secret !== undefined) return false;
   const asked = client.registration?.asked ?? [];
   if (!request.scopes.every((scope) => asked.includes(scope))) return false;

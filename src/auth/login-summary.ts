@@ -1,12 +1,14 @@
 /** A stored login as it may be shown: without secrets. */
 import type { AuthContext } from './auth-context.ts';
 import { defined } from './login-codec.ts';
+import { presentable } from './refusal.ts';
 import { endOf } from './token-life.ts';
 import type { StoredLogin } from './token-vault.ts';
 
 export interface LoginSummary {
   /** Without a trailing slash. */
   readonly issuer: string;
+  /** Fit to be shown. */
   readonly subject: string;
   readonly username?: string;
   readonly groups: readonly string[];
@@ -50,7 +52,7 @@ export function summaryOf({ issuer, client, grant }: StoredLogin): LoginSummary 
   const accessExpiresAtMs = access.expiresAtMs;
   return {
     issuer,
-    subject,
+    subject: presentable(subject, []),
     groups,
     scopes,
     renewable: grant.refreshToken !== undefined,

@@ -12,7 +12,15 @@ import { deviceEndpoint, deviceLogin, type Tokens } from './device-login.ts';
 import { type Asked, accessOf, refreshExpiryOf, scopesOf } from './grant.ts';
 import { whoIs } from './identity.ts';
 import { discoverIssuer, type Issuer, withoutSlash } from './issuer.ts';
-import { discard, knownClient, newClient, noteGone, retire, usableUris } from './login-client.ts';
+import {
+  discard,
+  knownClient,
+  newClient,
+  noteGone,
+  retire,
+  suits,
+  usableUris,
+} from './login-client.ts';
 import { defined } from './login-codec.ts';
 import type { LoginEvents } from './login-events.ts';
 import type { LoginRequest } from './login-request.ts';
@@ -56,25 +64,36 @@ export async function login(
   const attempt = { issuer, request, events, context };
   const stored = await context.vault.load(key, signal);
   const known = await knownClient(request, stored, events, context, signal);
-  if (known === undefined) return await logInAnew(attempt, signal);
+  const seen = stored?.client.id;
+  if (known === undefined) return await logInAnew(attempt, seen, signal);
   try {
-    return await logInAs(known, attempt, signal);
+    return await logInAs(known, attempt, () => false, signal);
   } catch (error) {
     if (known.registration === undefined || !isUnknownClient(error)) throw error;
     context.log.info('registered client is gone', { issuer: key });
     noteGone(events);
-    return await logInAnew(attempt, signal);
+    return await logInAnew(attempt, seen, signal);
   }
 }
 
 /** Ctrl-C waits no longer than this for a client to be deleted that nobody would ever use. */
 const LAST_WORD_MS = 1000;
 
-async function logInAnew(attempt: Attempt, signal: AbortSignal): Promise<LoginSummary> {
+/** Whether to go on with the client that another login has stored meanwhile. */
+type Adopts = (other: StoredClient) => boolean;
+
+/** @param seen the client that was stored when this login began. */
+async function logInAnew(
+  attempt: Attempt,
+  seen: string | undefined,
+  signal: AbortSignal,
+): Promise<LoginSummary> {
   const { issuer, request, context } = attempt;
   const client = await newClient(issuer, request, context, signal);
+  // Of two first logins at once, one would else delete the client whose code the other shows.
+  const adopts: Adopts = (other) => other.id !== seen && suits(other, request);
   try {
-    return await logInAs(client, attempt, signal);
+    return await logInAs(client, attempt, adopts, signal);
   } catch (error) {
     const last = signal.aborted ? AbortSignal.timeout(LAST_WORD_MS) : signal;
     const stored = await context.vault.load(request.issuer, last).catch(() => undefined);
@@ -84,12 +103,14 @@ async function logInAnew(attempt: Attempt, signal: AbortSignal): Promise<LoginSu
 }
 
 async function logInAs(
-  client: StoredClient,
+  proposed: StoredClient,
   { issuer, request, events, context }: Attempt,
+  adopts: Adopts,
   signal: AbortSignal,
 ): Promise<LoginSummary> {
   const key = withoutSlash(request.issuer);
-  await retire(await tryVault(key, client, context, signal), client, context, signal);
+  const { client, needless } = await tryVault(key, proposed, adopts, context, signal);
+  await retire(needless, client, context, signal);
   const { http = {}, clock } = context;
   const provider = { issuer, client, http, clock };
   const wanted = { scopes: request.scopes, ...defined({ audience: request.audience }) };
@@ -167,26 +188,38 @@ async function grantOf(
   };
 }
 
+interface TriedVault {
+  readonly client: StoredClient;
+  readonly needless: StoredLogin | undefined;
+}
+
 /**
- * Writes and reads back: `client`, or the login there is if its client is another, which stays
+ * Writes and reads back: `proposed`, or the login there is if its client is another, which stays
  * until a new one takes its place.
  *
- * @returns a client without a login that had to go.
+ * @returns the client to log in with, and one without a login that has to go.
  * @throws WireError `config` when the vault does not keep it.
  */
 async function tryVault(
   issuer: string,
-  client: StoredClient,
+  proposed: StoredClient,
+  adopts: Adopts,
   { vault }: AuthContext,
   signal: AbortSignal,
-): Promise<StoredLogin | undefined> {
-  const store = async (locked: AbortSignal): Promise<StoredLogin | undefined> => {
+): Promise<TriedVault> {
+  const store = async (locked: AbortSignal): Promise<TriedVault> => {
     const current = await vault.load(issuer, locked);
-    const stays = current?.grant !== undefined && current.client.id !== client.id;
+    const isOther = current !== undefined && current.client.id !== proposed.id;
+    const adopted = isOther && adopts(current.client);
+    const client = adopted ? current.client : proposed;
+    const stays = isOther && !adopted && current.grant !== undefined;
     const written = stays ? current : { ...current, issuer, client };
     await vault.save(written, locked);
     const read = await vault.load(issuer, locked);
-    if (read?.client.id === written.client.id) return stays ? undefined : current;
+    if (read?.client.id === written.client.id) {
+      if (adopted) return { client, needless: { issuer, client: proposed } };
+      return { client, needless: stays ? undefined : current };
+    }
     throw new WireError('config', {
       tried: 'keep the login',
       answered: 'the vault does not give back what was written',

@@ -8,7 +8,7 @@ import { WireError } from '../lib/wire-error.ts';
 import { withFileLock } from './file-lock.ts';
 import { sameIssuer, withoutSlash } from './issuer.ts';
 import { decodeLogins, encodeLogins } from './login-codec.ts';
-import { readPrivateFile, replacePrivateFile } from './private-file.ts';
+import { readPrivateFile, removeLeftovers, replacePrivateFile } from './private-file.ts';
 import { type KeySource, parseSealed, type Sealed, seal, unseal } from './seal.ts';
 import type { StoredLogin, TokenVault } from './token-vault.ts';
 import type { VaultKey } from './vault-key.ts';
@@ -93,6 +93,8 @@ export class SealedVault implements TokenVault {
       const sealed = seal(encodeLogins(change(others)), this.#key.bytes, this.#key.source);
       locked.throwIfAborted();
       await this.#replace(sealed);
+      // Of a process that was killed within its own: vaults that are never opened anew have them too.
+      if (!locked.aborted) await removeLeftovers(this.#file).catch(() => undefined);
     };
     await withFileLock(`${this.#file}.lock`, this.#clock, edit, signal);
   }

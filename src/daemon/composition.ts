@@ -7,7 +7,7 @@ import { openNetwork } from '../net/network.ts';
 import { findProcesses } from './control-client.ts';
 import { ControlServer } from './control-server.ts';
 import type { Daemon, MountsRequest } from './daemon.ts';
-import { listLogins, logIn, logOut } from './identity.ts';
+import { knownLogins, logIn, logOut } from './identity.ts';
 import { issueCredentials, serveCredentials } from './issue-credentials.ts';
 import { removeMadeOf } from './mount-point.ts';
 import { type MountEvents, MountProcess } from './mount-process.ts';
@@ -15,7 +15,7 @@ import { connectionOf } from './mount-specs.ts';
 import { type OwnPlace, refuseOwnPlaces } from './own-places.ts';
 import { getToken } from './printed-token.ts';
 import { createParts } from './real-parts.ts';
-import { composeStatus } from './status.ts';
+import { composeStatus, servedMounts } from './status.ts';
 import type { StopSignals } from './stop-signals.ts';
 import type { Surroundings } from './surroundings.ts';
 import { openTokens } from './tokens.ts';
@@ -41,8 +41,12 @@ function createDaemon(surroundings: Surroundings): Daemon {
   const { paths } = surroundings;
   return {
     login: async (input, events, signal) => await logIn(input, events, surroundings, signal),
-    logout: async (issuer, forgetClient, signal) =>
-      await logOut(issuer, forgetClient, surroundings, signal),
+    logout: async (issuer, forgetClient, signal) => {
+      const done = await logOut(issuer, forgetClient, surroundings, signal);
+      // After it: a mount may have renewed until then. What cannot be found out now undoes nothing.
+      const processes = await findProcesses(paths.runtimeDir, signal).catch(() => []);
+      return { ...done, served: servedMounts(processes, done.issuer, surroundings.clock.now()) };
+    },
     mount: async (request, events, signals, signal) =>
       await mountAll(request, events, signals, surroundings, signal),
     unmount: async (mountPoint, lazy, signal) =>
@@ -56,7 +60,7 @@ function createDaemon(surroundings: Surroundings): Daemon {
       const [processes, kernel, logins] = await Promise.all([
         findProcesses(paths.runtimeDir, signal),
         listMounts(signal),
-        listLogins(surroundings, signal),
+        knownLogins(surroundings, signal),
       ]);
       return composeStatus(processes, kernel, logins);
     },
@@ -93,6 +97,8 @@ async function mountAll(
   await using chosen = await openTokens(request.settings, surroundings, signal);
   const { issuer, tokens } = chosen;
   const connection = connectionOf(chosen.settings, issuer);
+  // A token that wire cannot renew and that has expired: no folder need be taken for that.
+  if (chosen.fixed) await tokens.accessToken(0, signal);
   const places = ownPlaces(surroundings);
   for (const { mountPoint } of request.mounts) await refuseOwnPlaces(mountPoint, places);
   await ensurePrivateDir(paths.stateDir, uid, signal);

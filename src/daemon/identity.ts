@@ -45,6 +45,12 @@ export interface LoginFacts {
   readonly endsSoon?: true;
 }
 
+/** What is kept of logins, or why that cannot be read just now. */
+export interface KnownLogins {
+  readonly logins: readonly LoginFacts[];
+  readonly trouble?: WireError;
+}
+
 export interface LoginOutcome extends LoginFacts {
   readonly storedIn: string;
 }
@@ -52,6 +58,14 @@ export interface LoginOutcome extends LoginFacts {
 export interface LogoutOutcome {
   readonly issuer: string;
   readonly notes: readonly string[];
+  /** Mounts whose temporary credentials outlive the login: nobody can take those back. */
+  readonly served: readonly ServedMount[];
+}
+
+/** A mount, and until when what it has from an STS stays good; ms since the epoch. */
+export interface ServedMount {
+  readonly mountPoint: string;
+  readonly untilMs: number;
 }
 
 /** @throws WireError as `auth/login.ts`. */
@@ -90,12 +104,16 @@ export async function logOut(
   forgetClient: boolean,
   surroundings: Surroundings,
   signal: AbortSignal,
-): Promise<LogoutOutcome> {
+): Promise<Omit<LogoutOutcome, 'served'>> {
   const context = await existingContext(surroundings, signal);
-  if (context === undefined) throw notLoggedIn(issuer ?? 'ISSUER');
+  if (context === undefined) throw nothingToEnd(issuer);
   const loggedIn = (await logins(context, signal)).map((summary) => summary.issuer);
   const anyClient = forgetClient && (issuer !== undefined || loggedIn.length === 0);
   const known = anyClient ? await issuersOfClients(context, signal) : loggedIn;
+  const isKnown = known.some(
+    (one) => issuer === undefined || withoutSlash(one) === withoutSlash(issuer),
+  );
+  if (!isKnown) throw nothingToEnd(issuer);
   const chosen = chooseIssuer(issuer, known);
   return {
     issuer: chosen,
@@ -103,15 +121,25 @@ export async function logOut(
   };
 }
 
-/** Everybody who is logged in; nobody when there is no vault yet. */
-export async function listLogins(
+/**
+ * Everybody who is logged in; nobody when there is no vault yet. A vault that does not open (its
+ * keychain is locked, WIRE_KEY_FILE is not set here) is told, not thrown: there is more to show.
+ */
+export async function knownLogins(
   surroundings: Surroundings,
   signal: AbortSignal,
-): Promise<readonly LoginFacts[]> {
-  const context = await existingContext(surroundings, signal);
-  if (context === undefined) return [];
-  const nowMs = surroundings.clock.now();
-  return (await logins(context, signal)).map((summary) => factsOf(summary, nowMs));
+): Promise<KnownLogins> {
+  try {
+    const context = await existingContext(surroundings, signal);
+    if (context === undefined) return { logins: [] };
+    const nowMs = surroundings.clock.now();
+    return { logins: (await logins(context, signal)).map((summary) => factsOf(summary, nowMs)) };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof WireError)) throw error;
+    surroundings.log.warn('logins not read', { error });
+    return { logins: [], trouble: error };
+  }
 }
 
 /**
@@ -166,6 +194,17 @@ function notLoggedIn(issuer: string): WireError {
   return new WireError('login-expired', { tried, answered, next: `run: wire login ${issuer}` });
 }
 
+/** Who wants out is not told to log in. */
+function nothingToEnd(issuer: string | undefined): WireError {
+  const tried = issuer === undefined ? 'log out' : `log out at ${issuer}`;
+  const next = 'see which logins there are with: wire status';
+  return new WireError('login-expired', {
+    tried,
+    answered: issuer === undefined ? 'nobody is logged in' : 'nobody is logged in there',
+    next,
+  });
+}
+
 /** The vault with what goes with it, made if there is none. */
 async function openContext(
   { paths, environment, clock, log, http }: Surroundings,
@@ -217,14 +256,18 @@ async function readSecret(
 
 /** What a person must know of a logout that was not complete. */
 function logoutNotes(summary: LogoutSummary): readonly string[] {
-  const { revocationTrouble, clientTrouble, client } = summary;
+  const { issuer, revocationTrouble, clientTrouble, client } = summary;
   const notes: string[] = [];
   // Without its client a refresh token is of no use.
   if (revocationTrouble !== undefined && client !== 'deleted') {
-    notes.push(`the provider still knows the login: ${revocationTrouble.message}`);
+    notes.push(
+      `the provider still knows the login: ${revocationTrouble.message}; end it on the pages of ${issuer}`,
+    );
   }
   if (clientTrouble !== undefined) {
-    notes.push(`the client still exists at the provider: ${clientTrouble.message}`);
+    notes.push(
+      `the client still exists at the provider: ${clientTrouble.message}; delete it on the pages of ${issuer}`,
+    );
   } else if (client === 'deleted') notes.push('the client was deleted');
   return notes;
 }

@@ -1,6 +1,7 @@
 /** What there is: living mounts of every process, mounts whose process is gone, stored logins. */
+import { sameIssuer } from '../auth/issuer.ts';
 import type { FoundProcess } from './control-client.ts';
-import type { LoginFacts } from './identity.ts';
+import type { KnownLogins, LoginFacts, ServedMount } from './identity.ts';
 import type { MountStatus } from './mount.ts';
 
 export interface LiveMountStatus extends Omit<MountStatus, 'degraded'> {
@@ -20,6 +21,8 @@ export interface LostMountStatus {
 export interface Status {
   readonly mounts: readonly (LiveMountStatus | LostMountStatus)[];
   readonly logins: readonly LoginFacts[];
+  /** Why no logins can be shown, in one line: `logins` then says nothing. */
+  readonly loginsTrouble?: string;
 }
 
 /** A line of the kernel's mount table that is ours. */
@@ -32,7 +35,7 @@ export interface KernelMount {
 export function composeStatus(
   processes: readonly FoundProcess[],
   kernel: readonly KernelMount[],
-  logins: readonly LoginFacts[],
+  { logins, trouble }: KnownLogins,
 ): Status {
   const live = processes.flatMap(({ status }) =>
     status.mounts.map(({ degraded: reason, ...mount }) => ({
@@ -46,7 +49,22 @@ export function composeStatus(
     served.has(mountPoint) ? [] : [{ mountPoint, state: state === 'dead' ? 'dead' : 'silent' }],
   );
   const mounts = [...live, ...lost].sort((a, b) => (a.mountPoint < b.mountPoint ? -1 : 1));
-  return { mounts, logins };
+  return { mounts, logins, ...(trouble !== undefined && { loginsTrouble: trouble.toLine() }) };
+}
+
+/** Pure: the mounts with credentials of `issuer` that are still good, in order of their place. */
+export function servedMounts(
+  processes: readonly FoundProcess[],
+  issuer: string,
+  nowMs: number,
+): readonly ServedMount[] {
+  return processes
+    .flatMap(({ status }) => status.mounts)
+    .filter((mount) => sameIssuer(mount.issuer, issuer))
+    .flatMap(({ mountPoint, credentialsUntilMs: untilMs }) =>
+      untilMs !== undefined && untilMs > nowMs ? [{ mountPoint, untilMs }] : [],
+    )
+    .sort((a, b) => (a.mountPoint < b.mountPoint ? -1 : 1));
 }
 
 /** A process tells only why: nothing but the identity degrades. */

@@ -5,7 +5,7 @@ import type { AccessToken } from '../auth/token-source.ts';
 import type { StoredGrant } from '../auth/token-vault.ts';
 import type { Settings } from '../config/options.ts';
 import type { TokenSourceName } from '../config/values.ts';
-import { WireError } from '../lib/wire-error.ts';
+import { WireError, type WireErrorKind } from '../lib/wire-error.ts';
 import type { Surroundings } from './surroundings.ts';
 import { remarksOn } from './token-facts.ts';
 import { surveyTokens } from './tokens.ts';
@@ -76,8 +76,8 @@ async function identityOf(
   signal: AbortSignal,
 ): Promise<IdentityFacts> {
   const { name, source } = choice;
-  // A login knows its person; only what nobody has told yet is worth a request.
-  const token = name === 'login' ? undefined : await source.tokens.accessToken(0, signal);
+  const kept = name === 'login' ? await source.grant?.(signal) : undefined;
+  const { token, trouble } = await currentToken(choice, kept, nowMs, signal);
   const grant = await source.grant?.(signal);
   const access = token ?? storedAccess(grant);
   if (access === undefined) return untold(choice);
@@ -88,8 +88,40 @@ async function identityOf(
     ...source.notes,
     ...remarksOn(access.token, nowMs, audience),
     ...(ended ? ['the login has ended: log in again'] : []),
+    ...(trouble === undefined ? [] : [`it cannot be renewed just now: ${trouble.toLine()}`]),
   ];
   return { ...facts, notes };
+}
+
+/**
+ * A login knows its person: only what nobody has told yet is worth a request. Where its token has
+ * ended, nobody has told whether it can be renewed; a provider that is away does not tell either.
+ *
+ * @throws WireError as the source.
+ */
+async function currentToken(
+  { name, source }: Choice,
+  kept: StoredGrant | undefined,
+  nowMs: number,
+  signal: AbortSignal,
+): Promise<{ readonly token?: AccessToken; readonly trouble?: WireError }> {
+  if (name === 'login' && !isDoubtful(kept, nowMs)) return {};
+  try {
+    return { token: await source.tokens.accessToken(0, signal) };
+  } catch (error) {
+    const passing = error instanceof WireError && passingKinds.has(error.kind);
+    if (signal.aborted || name !== 'login' || !passing) throw error;
+    return { trouble: error };
+  }
+}
+
+const passingKinds: ReadonlySet<WireErrorKind> = new Set(['unreachable', 'unavailable']);
+
+/** Whether only its provider knows if a login with a refresh token still gives tokens. */
+function isDoubtful(grant: StoredGrant | undefined, nowMs: number): boolean {
+  if (grant?.refreshToken === undefined) return false;
+  const { expiresAtMs } = grant.access;
+  return grant.pending !== undefined || (expiresAtMs !== undefined && expiresAtMs <= nowMs);
 }
 
 function untold({ name, source }: Choice): IdentityFacts {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { run } from '../../scripts/demo/programs.ts';
@@ -368,6 +368,46 @@ describe.skipIf(!canMount)('wire mount in the foreground', () => {
     expect(stderr.trim()).toMatch(/^wire: [^\n]*$/);
     expect(await mountsBelow(user.folder)).toEqual([]);
     expect(await exists(mountPoint)).toBe(false);
+  });
+});
+
+describe.skipIf(!canMount)('a login that ends or cannot be read while a mount lives', () => {
+  it('takes nothing from wire status: the mount is shown, and why the login is not', async () => {
+    await using scene = await atWork();
+    const { user, signal, playground } = scene;
+    const mountPoint = scene.place('bucket');
+    await scene.mount(`s3://${playground.bucket}`, mountPoint);
+    await rename(scene.place('key'), scene.place('key.away'));
+    const { stdout } = await user.wire(['status'], signal);
+    expect(stdout).toContain(`${mountPoint}: ready`);
+    expect(stdout).toMatch(/^Logins cannot be shown: cannot .*;.*$/m);
+    expect(stdout).not.toContain('No logins');
+    const json = await user.wire(['status', '--json'], signal);
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      // Others of this user may be mounting too.
+      mounts: expect.arrayContaining([
+        expect.objectContaining({ mountPoint, state: 'ready' }),
+      ]) as unknown,
+      logins: [],
+      loginsTrouble: expect.stringMatching(/^cannot /) as unknown,
+    });
+    await user.wire(['unmount', mountPoint], signal);
+  });
+
+  it('is told by wire logout with the end of the credentials that the mount keeps', async () => {
+    await using scene = await atWork();
+    const { user, signal, playground } = scene;
+    const mountPoint = scene.place('bucket');
+    await scene.mount(`s3://${playground.bucket}`, mountPoint);
+    const { stderr } = await user.wire(['logout'], signal);
+    const time = /\d\d:\d\d/.source;
+    expect(stderr).toMatch(
+      new RegExp(`^note: ${mountPoint} keeps temporary credentials .* until (.* )?${time}$`, 'm'),
+    );
+    // It is true: they still work.
+    await writeFile(join(mountPoint, 'after'), 'x');
+    await user.wire(['unmount', mountPoint], signal);
+    expect(await refusal(scene, ['logout'], 'login-expired')).toContain('wire status');
   });
 });
 

@@ -13,6 +13,23 @@ function commandsBelow(guide: string, title: string): string {
   return (below.split('\n\n')[0] ?? '').replaceAll(/^ {2}/gm, '');
 }
 
+describe('npm run playground -- --help', () => {
+  it('names the options with their values, and starts nothing', async () => {
+    const command = ['build/scripts/playground.js', '--help'];
+    const { stdout } = await run(process.execPath, command, AbortSignal.timeout(20_000));
+    const words = [
+      '--iam-dialect',
+      'indigo',
+      '--store-dialect',
+      'rgw',
+      '--access-token',
+      '--lease',
+    ];
+    for (const word of words) expect(stdout).toContain(word);
+    expect(stdout).not.toContain('http');
+  });
+});
+
 describe.skipIf(!canMount)('npm run playground', () => {
   it('prints commands that work as they are', async () => {
     await using scene = await Scene.open();

@@ -247,6 +247,10 @@ describe.skipIf(!canMount)('a mount with tokens that others renew', () => {
     const refused = await stage.wire('mount', `s3://${playground.bucket}`, 'early', ...flags);
     expect(refused.exitCode).toBe(4);
     expect(refused.stderr).toContain('it expired');
+    // Before anything was mounted, without a wait, and without a request to the STS.
+    const log = await readFile(join(user.folder, 'state', 'wire.log'), 'utf8');
+    expect(log).not.toContain('"attached"');
+    expect(playground.keys.issued.length).toBe(0);
 
     await writeFile(file, await stage.mint());
     const place = await stage.mount('bucket', '--token-file', 'token');

@@ -9,13 +9,14 @@ import { refusalOf } from '../refusal.ts';
 import type { AccessToken } from '../token-source.ts';
 import type { Wanted } from './source.ts';
 
-const LONGEST_LIFE_S = 365 * 86_400;
-
 export interface MytokenAnswer {
   readonly access: AccessToken;
   /** Set when the mytoken was rotated: the one that was sent is dead. */
   readonly successor: Secret | undefined;
 }
+
+/** No token lives longer than a year: such a number says nothing. */
+const MAX_LIFE_S = 365 * 86_400;
 
 /** Where access tokens are made. @throws WireError `config` when `server` cannot be trusted so far. */
 export async function mytokenEndpoint(
@@ -79,8 +80,7 @@ export async function tradeMytoken(
     throw new WireError('identity-refused', { tried, answered, next: 'tell its administrators' });
   }
   const access = new Secret(token);
-  // What is longer is no life, and no time that could be shown.
-  const known = typeof lifeSeconds === 'number' && lifeSeconds < LONGEST_LIFE_S;
+  const known = typeof lifeSeconds === 'number' && lifeSeconds > 0 && lifeSeconds < MAX_LIFE_S;
   return {
     access: {
       token: access,

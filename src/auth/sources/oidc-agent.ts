@@ -129,7 +129,7 @@ class Agent {
     const { status, access_token: token, expires_at: expiresAt } = reply;
     if (status !== 'success' || typeof token !== 'string') throw await this.#refusal(reply, signal);
     // Both by the clock of this machine. 0 stands for: the provider did not say.
-    const known = typeof expiresAt === 'number' && expiresAt > 0;
+    const known = typeof expiresAt === 'number' && expiresAt > 0 && expiresAt < 8.64e12;
     const expiresAtMs = known ? expiresAt * 1000 : undefined;
     if (expiresAtMs !== undefined) {
       this.#longestWishMs = Math.max(expiresAtMs - this.#socket.clock.now(), 0) / 2;

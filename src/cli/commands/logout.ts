@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { type Bind, type CommandContext, commandSettings } from '../context.ts';
 import { addExamples, addSettingFlags, networkOptions } from '../setting-flags.ts';
+import { formatUntil } from '../times.ts';
 
 export function addLogout(program: Command, bind: Bind): void {
   const command = program
@@ -8,7 +9,8 @@ export function addLogout(program: Command, bind: Bind): void {
     .summary('end a login')
     .description(
       'Revoke a login at its provider and forget it here. Without ISSUER: that of --profile, else the\n' +
-        'only login. Mounts keep working until their temporary credentials end.',
+        'only login. Nobody takes back temporary credentials that were given out: mounts keep working\n' +
+        'until theirs end, and the note says when.',
     )
     .argument('[issuer]', 'URL of the identity provider')
     .option('--forget', 'also delete the client that wire registered there, now or after a logout');
@@ -22,6 +24,11 @@ async function runLogout(context: CommandContext, command: Command): Promise<voi
   const issuer = command.args[0] ?? settings.issuer;
   const daemon = await context.daemonOf(settings);
   const done = await daemon.logout(issuer, forget ?? false, context.signal);
-  for (const note of done.notes) context.terminal.say(`note: ${note}`);
+  const nowMs = context.clock.now();
+  const outlives = done.served.map(
+    ({ mountPoint, untilMs }) =>
+      `${mountPoint} keeps temporary credentials that stay good until ${formatUntil(untilMs, nowMs)}`,
+  );
+  for (const note of [...done.notes, ...outlives]) context.terminal.say(`note: ${note}`);
   context.terminal.result(`Logged out at ${done.issuer}`);
 }

@@ -29,13 +29,17 @@ async function runStatus(context: CommandContext, command: Command): Promise<voi
 }
 
 export function statusLines(status: Status, nowMs: number): readonly string[] {
-  const { mounts, logins } = status;
+  const { mounts } = status;
   return [
     ...(mounts.length === 0 ? ['No mounts.'] : mounts.flatMap((mount) => mountLines(mount, nowMs))),
-    ...(logins.length === 0
-      ? ['No logins (wire login ISSUER).']
-      : logins.map((login) => loginLine(login, nowMs))),
+    ...loginLines(status, nowMs),
   ];
+}
+
+function loginLines({ logins, loginsTrouble }: Status, nowMs: number): readonly string[] {
+  if (loginsTrouble !== undefined) return [printable(`Logins cannot be shown: ${loginsTrouble}`)];
+  if (logins.length === 0) return ['No logins (wire login ISSUER).'];
+  return logins.map((login) => loginLine(login, nowMs));
 }
 
 function mountLines(mount: Status['mounts'][number], nowMs: number): readonly string[] {

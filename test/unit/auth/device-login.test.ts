@@ -198,10 +198,13 @@ describe('device login', () => {
     expect(events.codes[0]?.expiresAtMs).toBe(clock.now() - clock.monotonic() + 600_000);
   });
 
-  it('counts a day at most, so that every time can be shown', async () => {
-    issuer.next('device', { json: issuer.device({ expires_in: 1e300 }) });
+  it('waits no longer than a day for a code without end, and can tell when that is', async () => {
+    issuer.next('device', { json: issuer.device({ expires_in: 1e15 }) });
     await (await run()).outcome;
-    expect(events.codes[0]?.expiresAtMs).toBe(clock.now() - clock.monotonic() + 86_400_000);
+    const until = new Date(events.codes[0]?.expiresAtMs ?? NaN);
+    expect(until.toISOString()).toBe(
+      new Date(clock.now() - clock.monotonic() + 86_400_000).toISOString(),
+    );
   });
 
   it('asks for a new code for a minute when there is no network after the first ran out', async () => {
@@ -420,6 +423,21 @@ describe('the client of a login', () => {
       `Bearer ${old?.client.registration?.token?.reveal() ?? ''}`,
     );
     expect((await vault.load(issuer.url))?.client.id).not.toBe(old?.client.id);
+  });
+
+  it('is one for two first logins at once: neither takes it from under the other', async () => {
+    const logins = await Promise.all([run(), run()]);
+    for (const { outcome } of logins) expect((await outcome).issuer).toBe(issuer.url);
+    expect(methods()).toEqual(['POST', 'POST', 'DELETE']);
+    const kept = (await vault.load(issuer.url))?.client.id ?? '';
+    const deleted = issuer.seen.find(({ method }) => method === 'DELETE')?.path ?? kept;
+    expect(deleted).not.toContain(kept);
+    const asking = issuer.of('device').map(({ headers, form }) => {
+      const basic = Buffer.from(headers.authorization?.slice(6) ?? '', 'base64').toString('utf8');
+      return form.get('client_id') ?? decodeURIComponent(basic.split(':')[0] ?? '');
+    });
+    expect(asking).toEqual([kept, kept]);
+    expect(issuer.of('revoke')).toEqual([]);
   });
 
   it('that was never used is deleted when the login before it stays', async () => {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once, setMaxListeners } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -138,6 +138,26 @@ describe('a lock file', () => {
     finish();
     await first;
     expect(order).toEqual(['first']);
+  });
+
+  it('of work that goes on without its caller is held until the end of the work', async () => {
+    const clock = new FakeClock();
+    const caller = new AbortController();
+    let finish = (): void => undefined;
+    const working = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const held = withFileLock(lock, clock, async () => await working, caller.signal);
+    const beats = async (): Promise<number> => (await stat(lock)).mtimeMs;
+    await clock.advance(2000);
+    const before = await beats();
+    caller.abort(new Error('gone'));
+    await clock.advance(20_000);
+    // Who watches it from another machine sees a heart that beats.
+    expect(await beats()).toBeGreaterThan(before + 15_000);
+    finish();
+    await held;
+    expect(await readdir(folder)).toEqual([]);
   });
 
   it('that somebody took away ends the work', async () => {

@@ -118,6 +118,17 @@ describe('what a killed save left beside the vault', () => {
   });
 });
 
+describe('what a killed save left beside a vault that is open for long', () => {
+  it('is removed by the next save', async () => {
+    const { vault } = await open();
+    const leftover = 'logins.sealed.0123456789abcdef.tmp';
+    await writeFile(path.join(stateDir, leftover), 'x', { mode: 0o600 });
+    await vault.save(loginOf(1), signal);
+    expect(await readdir(stateDir)).toEqual(['logins.sealed']);
+    expect(await storedNumber()).toBe(1);
+  });
+});
+
 describe('a full disk', () => {
   it.skipIf(!isRoot)(
     'is told as such, loses nothing, and is over as soon as there is room (root: mounts a tmpfs)',

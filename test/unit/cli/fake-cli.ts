@@ -112,7 +112,7 @@ export class FakeCli {
         });
       },
       logout: async (issuer = 'https://iam.example') =>
-        await Promise.resolve({ issuer, notes: ['the client was deleted'] }),
+        await Promise.resolve({ issuer, notes: ['the client was deleted'], served: [] }),
       mount: async (request, events) => {
         this.mounts.push(request);
         events.ready(

@@ -116,6 +116,20 @@ describe('wire', () => {
   });
 });
 
+describe('wire logout', () => {
+  it('says until when mounts keep credentials that nobody takes back, and nothing more', async () => {
+    const cli = new FakeCli();
+    const soon = new Date();
+    soon.setHours(23, 59, 0, 0);
+    const served = [{ mountPoint: '/m', untilMs: soon.getTime() }];
+    cli.daemon.logout = async () =>
+      await Promise.resolve({ issuer: 'https://iam.example', notes: [], served });
+    const { code, stdout, stderr } = await cli.run('logout');
+    expect([code, stdout]).toEqual([0, 'Logged out at https://iam.example\n']);
+    expect(stderr).toMatch(/^note: \/m keeps temporary credentials that stay good until [^\n]+\n$/);
+  });
+});
+
 describe('wire mount', () => {
   it('hands everything on', async () => {
     const cli = new FakeCli();

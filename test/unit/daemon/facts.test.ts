@@ -9,7 +9,7 @@ import { chooseIssuer } from '../../../src/daemon/identity.ts';
 import { openLogFile } from '../../../src/daemon/log-file.ts';
 import type { MountStatus } from '../../../src/daemon/mount.ts';
 import { connectionOf } from '../../../src/daemon/mount-specs.ts';
-import { composeStatus } from '../../../src/daemon/status.ts';
+import { composeStatus, servedMounts } from '../../../src/daemon/status.ts';
 import { checkStore } from '../../../src/daemon/store-check.ts';
 import { exitCodeOf, WireError, type WireErrorKind } from '../../../src/lib/wire-error.ts';
 import type { ObjectStores } from '../../../src/store/object-store.ts';
@@ -108,12 +108,53 @@ describe('composeStatus', () => {
       { mountPoint: '/c', state: 'silent' as const },
       { mountPoint: '/a', state: 'dead' as const },
     ];
-    const { mounts } = composeStatus([{ socketPath: '/s', status: process }], kernel, []);
+    const { mounts } = composeStatus([{ socketPath: '/s', status: process }], kernel, {
+      logins: [],
+    });
     expect(mounts).toEqual([
       { mountPoint: '/a', state: 'dead' },
       { ...mount, pid: 7 },
       { mountPoint: '/c', state: 'silent' },
     ]);
+  });
+});
+
+describe('servedMounts', () => {
+  it('names the mounts whose credentials outlive a login, and until when', () => {
+    const issuer = 'https://iam.example/';
+    const mounts = [
+      { mountPoint: '/z', issuer, credentialsUntilMs: 2000 },
+      { mountPoint: '/a', issuer: 'https://iam.example', credentialsUntilMs: 3000 },
+      { mountPoint: '/over', issuer, credentialsUntilMs: 1000 },
+      { mountPoint: '/none-yet', issuer, credentialsUntilMs: undefined },
+      { mountPoint: '/other', issuer: 'https://other.example', credentialsUntilMs: 9000 },
+    ] as unknown as readonly MountStatus[];
+    const process = { pid: 7, version: '1', startedMs: 0, mounts };
+    expect(servedMounts([{ socketPath: '/s', status: process }], issuer, 1000)).toEqual([
+      { mountPoint: '/a', untilMs: 3000 },
+      { mountPoint: '/z', untilMs: 2000 },
+    ]);
+  });
+});
+
+describe('logins that cannot be read', () => {
+  it('take nothing from the mounts: why is one line, in text and as JSON', () => {
+    const mount = { mountPoint: '/b', source: 's3://b', state: 'ready', unsavedFiles: 0 };
+    const mounts = [{ ...mount, failures: [] }] as unknown as readonly MountStatus[];
+    const process = { pid: 7, version: '1', startedMs: 0, mounts };
+    const facts = {
+      tried: 'open the vault',
+      answered: 'the keychain is\x1b[2J locked',
+      next: 'unlock it',
+    };
+    const trouble = new WireError('config', facts);
+    const known = { logins: [], trouble };
+    const status = composeStatus([{ socketPath: '/s', status: process }], [], known);
+    expect(statusLines(status, 0)).toEqual([
+      expect.stringMatching(/^\/b: ready/),
+      'Logins cannot be shown: cannot open the vault: the keychain is?[2J locked; unlock it',
+    ]);
+    expect(status.loginsTrouble).toBe(trouble.toLine());
   });
 });
 
@@ -129,7 +170,7 @@ describe('a mount whose credentials cannot be renewed', () => {
       unsavedFiles: 0,
     } as MountStatus;
     const process = { pid: 7, version: '1', startedMs: 0, mounts: [mount] };
-    const status = composeStatus([{ socketPath: '/s', status: process }], [], []);
+    const status = composeStatus([{ socketPath: '/s', status: process }], [], { logins: [] });
     expect(statusLines(status, 0)[0]).toContain(`degraded: identity (${reason})`);
     expect(JSON.parse(JSON.stringify(status.mounts[0]))).toMatchObject({
       degraded: 'identity',

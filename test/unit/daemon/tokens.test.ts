@@ -270,11 +270,33 @@ describe('who I am', () => {
     expect(issuer.seen).toEqual([]);
   });
 
-  it('an access token that has ended is no matter where it is renewed', async () => {
+  it('renews a login whose access token has ended: only so it is known to be good', async () => {
     await logIn({ expired: true });
+    const access_token = jwt({ iss: issuer.url, preferred_username: 'alice', aud: 'object' });
+    issuer.always('refresh', () => issuer.tokens({ access_token }));
     const { identity } = await ask();
+    expect(identity).toMatchObject({ source: 'login', who: 'alice' });
+    expect(identity?.accessUntilMs).toBeGreaterThan(Date.now());
+    expect(issuer.of('refresh').length).toBe(1);
+  });
+
+  it('does not call a login good that its provider has ended', async () => {
+    await logIn({ expired: true });
+    issuer.always('refresh', { status: 400, json: { error: 'invalid_grant' } });
+    const { identity, failure, sources } = await ask();
+    expect(identity).toBeUndefined();
+    expect(failure?.kind).toBe('login-expired');
+    expect(sources[1]).toMatchObject({ name: 'login', state: 'refused' });
+  });
+
+  it('still tells who, and why the login is not renewed, while the provider is away', async () => {
+    await logIn({ expired: true });
+    issuer.always('refresh', { status: 503, json: {} });
+    const { identity, failure } = await ask();
+    expect(failure).toBeUndefined();
+    expect(identity).toMatchObject({ who: 'alice', renewable: true });
     expect(identity).not.toHaveProperty('accessUntilMs');
-    expect(identity?.notes).toEqual([]);
+    expect(identity?.notes.join()).toMatch(/cannot be renewed just now: .*503/);
   });
 
   it('tells a file by its token, and what an STS will have against it', async () => {

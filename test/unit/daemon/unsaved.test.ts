@@ -69,7 +69,7 @@ describe('what could not be saved', () => {
     machine.unsaved = true;
     machine.failures.push(failed('thesis'), failed('b\n\x1b[2J'), failed('thesis', '/kept/thesis'));
     const process = { pid: 7, version: '1', startedMs: 0, mounts: [mount.status] };
-    const status = composeStatus([{ socketPath: '/s', status: process }], [], []);
+    const status = composeStatus([{ socketPath: '/s', status: process }], [], { logins: [] });
     const lines = statusLines(status, 0).slice(0, -1);
     expect(lines.map((line) => line.replace(/\d\d:\d\d/g, 'TIME'))).toEqual([
       '/m: ready: s3://b at https://s3.example, credentials until TIME, ' +

@@ -22,6 +22,7 @@ import { FakeClock } from '../../../fixtures/fake-clock.ts';
 import { FakeMytokenServer } from '../../../fixtures/fake-mytoken.ts';
 import { Folder, found, jwt, refusal, reveal } from './source-bench.ts';
 
+const { signal } = new AbortController();
 let folder: Folder;
 let server: FakeMytokenServer;
 let first = '';
@@ -66,6 +67,12 @@ describe('a mytoken as a source', () => {
       },
     ]);
     expect(await stored()).toBe(first);
+  });
+
+  it('takes a life that no calendar has for none: its end could not be printed', async () => {
+    server.expiresIn = 1e15;
+    const source = found(await look());
+    expect((await source.tokens.accessToken(0, signal)).expiresAtMs).toBeUndefined();
   });
 
   it('is used once as long as its access token is lively: uses may be counted', async () => {

@@ -61,6 +61,14 @@ describe('oidc-agent as a source', () => {
     });
   });
 
+  it('takes an end that no calendar has for none', async () => {
+    await using endless = await FakeAgent.start(
+      agentOf(['alice'], () => ({ ...grant(), expires_at: 1e15 })),
+    );
+    const source = found(await look({ environment: { OIDC_SOCK: endless.socket } }));
+    expect((await source.tokens.accessToken(0, never)).expiresAtMs).toBeUndefined();
+  });
+
   it('asks by issuer where one is wanted, with audience and scopes', async () => {
     const wanted = { issuer: 'https://iam.example', audience: 'object', scopes: ['openid', 'a'] };
     const source = found(await look({}, wanted));
