@@ -14,6 +14,17 @@ export default defineConfig({
           name: 'unit',
           include: ['test/unit/**/*.test.ts', 'test/model/**/*.test.ts'],
           testTimeout: 30_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // Logins wait more than they work: two files at a time.
+        test: {
+          name: 'identity',
+          include: ['test/identity/**/*.test.ts'],
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+          ...endToEnd,
         },
       },
       {
@@ -22,6 +33,17 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts', 'test/docs/**/*.test.ts'],
           // One mount's load must not time another's: files run one after the other.
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
+          ...endToEnd,
+        },
+      },
+      {
+        // Servers of others: `npm run test:servers`, never a part of `npm test`.
+        test: {
+          name: 'servers',
+          include: ['test/servers/**/*.test.ts'],
+          fileParallelism: false,
+          sequence: { groupOrder: 3 },
           ...endToEnd,
         },
       },

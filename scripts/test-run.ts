@@ -8,13 +8,16 @@ interface Tally {
 }
 
 /**
- * Runs the test files whose path holds one of `filters`, all when there are none, and prints what
- * was skipped and one line that counts.
+ * Runs the test files of `projects` (vitest.config.ts) whose path holds one of `filters`, all when
+ * there are none, and prints what was skipped and one line that counts.
  *
  * @returns the exit code: 0 when something passed and nothing failed.
  */
-export async function runTests(filters: readonly string[]): Promise<number> {
-  const { passed, failed, skipped } = await tally(filters);
+export async function runTests(
+  filters: readonly string[],
+  projects: readonly string[] = ['unit', 'identity', 'e2e'],
+): Promise<number> {
+  const { passed, failed, skipped } = await tally(filters, projects);
   const say = (line: string): boolean => process.stdout.write(`${line}\n`);
   if (skipped.length > 0) say('\nSkipped, for want of /dev/fuse or a tool the test names:');
   for (const name of skipped) say(`  ${name}`);
@@ -23,8 +26,8 @@ export async function runTests(filters: readonly string[]): Promise<number> {
   return failed === 0 && passed > 0 ? 0 : 1;
 }
 
-async function tally(filters: readonly string[]): Promise<Tally> {
-  const vitest = await createVitest('test', { watch: false });
+async function tally(filters: readonly string[], projects: readonly string[]): Promise<Tally> {
+  const vitest = await createVitest('test', { watch: false, project: [...projects] });
   try {
     await vitest.start([...filters]);
     const skipped: string[] = [];

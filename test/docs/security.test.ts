@@ -25,7 +25,7 @@ async function named(): Promise<readonly Named[]> {
 
 describe('SECURITY', () => {
   it('names for each of its rules a test that is there and runs', async () => {
-    const tests = await namedTests(['test/unit', 'test/e2e', 'test/docs']);
+    const tests = await namedTests(['test/unit', 'test/identity', 'test/e2e', 'test/docs']);
     const claimed = await named();
     const held = new Set(claimed.map(({ rule }) => rule));
     expect([...held].sort((a, b) => a - b)).toEqual([...Array(RULES).keys()].map((at) => at + 1));

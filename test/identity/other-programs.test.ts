@@ -1,28 +1,16 @@
 /** Debian's awscli, with credentials from wire in each of the ways there are. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
 import { type Finished, run } from '../../scripts/demo/programs.ts';
-import { isRoot, Scene, wireCommand } from '../fixtures/real-mount.ts';
+import { haveDebian } from '../fixtures/debian-packages.ts';
+import { Scene, wireCommand } from '../fixtures/real-mount.ts';
 
 /** Not what PATH finds: the packaged one is years older, and in people's machines. */
 const aws = '/usr/bin/aws';
-
-function hasAws(): boolean {
-  if (!existsSync(aws) && isRoot && existsSync('/usr/bin/apt-get')) {
-    try {
-      const options = { stdio: 'ignore', timeout: 300_000 } as const;
-      execFileSync('apt-get', ['install', '-y', '--no-install-recommends', 'awscli'], options);
-    } catch {
-      return false;
-    }
-  }
-  return existsSync(aws);
-}
 
 const name = 'Debian’s awscli (needs /usr/bin/aws: apt-get install awscli)';
 
@@ -93,7 +81,7 @@ class Served implements AsyncDisposable {
   }
 }
 
-describe.skipIf(!hasAws())(name, () => {
+describe.skipIf(!haveDebian(['awscli'], [aws]))(name, () => {
   async function openScene(): Promise<Scene> {
     const scene = await Scene.open();
     try {
