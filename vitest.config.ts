@@ -14,6 +14,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/unit/**/*.test.ts', 'test/model/**/*.test.ts'],
           testTimeout: 30_000,
+          // Half of the time goes by waiting for servers and processes of the tests.
+          maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
       },
