@@ -124,6 +124,6 @@ export function isWithin(directory: DirectoryNode, node: Node): boolean {
 }
 
 /** Whether the bucket has another version than the local content, which has nothing unsaved. */
-export function isOvertaken({ staged, version, removed }: FileNode): boolean {
-  return !removed && staged?.dirty === false && staged.base?.etag !== version?.etag;
+export function isOvertaken({ staged, version }: FileNode): boolean {
+  return staged?.dirty === false && staged.base?.etag !== version?.etag;
 }

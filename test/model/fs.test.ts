@@ -368,6 +368,17 @@ describe('ObjectFileSystem beside a model', () => {
     ]);
   });
 
+  it('takes nothing for a file that somebody else replaced, after its name is removed too', async () => {
+    await run([
+      { op: 'create', path: 'e', exclusive: false, truncate: false, append: false },
+      { op: 'open', path: 'e', writes: true, truncate: false },
+      { op: 'close', nth: 0 },
+      { op: 'foreign', path: 'e', text: 'x' },
+      { op: 'unlink', path: 'e' },
+      { op: 'write', nth: 0, offset: 0, text: 'x' },
+    ]);
+  });
+
   it('shows the size that somebody else gave a file which is still open here', async () => {
     await run([
       { op: 'create', path: 'b', exclusive: false, truncate: false, append: false },
