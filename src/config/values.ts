@@ -1,8 +1,6 @@
 /** Readers of the kinds of value that options have. Pure: no environment, no files. */
+import { isLoopback } from '../lib/host-name.ts';
 import { bad, good, type Parse, type Parsed } from './parsed.ts';
-
-/** Hosts for which plain http is allowed: the traffic does not leave the machine. */
-const loopbackHosts = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
 /**
  * An absolute http(s) URL without a query, as it was typed. Plain http only on loopback: tokens
@@ -14,7 +12,7 @@ export const parseUrl: Parse<string> = (text) => {
   if (url.protocol !== 'https:' && url.protocol !== 'http:') {
     return bad('is not a web address: write https://HOST[:PORT]');
   }
-  if (url.protocol === 'http:' && !loopbackHosts.test(url.hostname)) {
+  if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
     return bad('would send tokens in clear: use https (http only on this machine)');
   }
   if (url.username !== '' || url.password !== '') return bad('must not hold a user or password');

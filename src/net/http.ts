@@ -4,8 +4,8 @@
  * what they mean is decided elsewhere.
  */
 import { LinkedAbort } from '../lib/abort.ts';
+import { isLoopback } from '../lib/host-name.ts';
 import { WireError } from '../lib/wire-error.ts';
-import { isLoopback } from './host-list.ts';
 import { networkFailure, TooLargeError } from './network-failure.ts';
 
 export interface HttpOptions {

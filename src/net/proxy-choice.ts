@@ -9,9 +9,9 @@
  * if only that port is meant.
  */
 import { BlockList, isIP } from 'node:net';
+import { isLoopback, withoutBrackets } from '../lib/host-name.ts';
 import { Secret } from '../lib/secret.ts';
 import { WireError } from '../lib/wire-error.ts';
-import { isLoopback, withoutBrackets } from './host-list.ts';
 import type { Target } from './target.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;

@@ -1,5 +1,5 @@
 /** One end of a connection. */
-import { withoutBrackets } from './host-list.ts';
+import { withoutBrackets } from '../lib/host-name.ts';
 
 export interface Target {
   /** A name or an address; IPv6 without brackets. */

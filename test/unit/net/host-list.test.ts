@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { isLoopback, namesServer } from '../../../src/net/host-list.ts';
+import { isLoopback } from '../../../src/lib/host-name.ts';
+import { namesServer } from '../../../src/net/host-list.ts';
 import { targetOf } from '../../../src/net/target.ts';
 
 /** As a connection to `url` asks whether `entry` switches the check of certificates off. */
