@@ -3,8 +3,8 @@
  * callers of all processes (`login-renewal.ts`). Invariant: a token is handed out only while the
  * vault says that nobody has begun a refresh since it was made, for INDIGO IAM kills it then.
  */
-import { raceAbort } from '../lib/abort.ts';
 import { Deadline } from '../lib/deadline.ts';
+import { settledWithin } from '../lib/patience.ts';
 import { SharedWork } from '../lib/shared-work.ts';
 import type { AuthContext } from './auth-context.ts';
 import { withoutSlash } from './issuer.ts';
@@ -78,25 +78,17 @@ export class LoginTokenSource implements TokenSource, AsyncDisposable {
     }
   }
 
+  async loginMark(): Promise<string> {
+    return await this.#context.vault.generation();
+  }
+
   /** Waits for an answer that is on its way, for a few seconds. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#part();
   }
 
   async #part(): Promise<void> {
-    const limit = new AbortController();
-    const patience = this.#context.clock.sleep(PARTING_MS, limit.signal);
-    patience.then(
-      () => limit.abort(),
-      () => undefined,
-    );
-    try {
-      await raceAbort(this.#renewal.settled(), limit.signal);
-    } catch {
-      // Longer than that nobody waits.
-    } finally {
-      limit.abort();
-    }
+    await settledWithin(this.#renewal.settled(), PARTING_MS, this.#context.clock);
   }
 
   /** A vault that cannot be asked is no reason to refuse what is in memory. */

@@ -16,4 +16,11 @@ export interface TokenSource {
    *   when trying again may.
    */
   accessToken(minLifeMs: number, signal: AbortSignal): Promise<AccessToken>;
+
+  /**
+   * A mark of what is stored of logins, another one after each change: looked at each second while
+   * the login has ended. Local and cheap, and never fails. Absent where logins come from elsewhere:
+   * `accessToken` is then asked each second while somebody waits.
+   */
+  loginMark?(): Promise<string>;
 }

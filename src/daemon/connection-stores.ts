@@ -1,10 +1,9 @@
 /** The store of one connection, with credentials that may do no more than they are needed for. */
 import type { TokenSource } from '../auth/token-source.ts';
 import { createS3Stores } from '../s3/s3-object-stores.ts';
-import { roleArnOf } from '../sts/role.ts';
 import { policyPlaceOf, type Rights, sessionPolicies } from '../sts/session-policy.ts';
 import type { SharedStores } from './connections.ts';
-import { renewingCredentials } from './credentials.ts';
+import { renewingCredentials, roleRequestOf } from './credentials.ts';
 import type { Connection, RightsStatus } from './mount-parts.ts';
 import { NarrowedCredentials, type PolicyCredentials } from './narrowed-credentials.ts';
 import { PolicyCheck } from './policy-check.ts';
@@ -36,8 +35,7 @@ export function openCredentials(
       [Symbol.asyncDispose]: async () => await credentials[Symbol.asyncDispose](),
     };
   }
-  const { endpoint, role } = connection;
-  const place = policyPlaceOf(endpoint, role === undefined ? undefined : roleArnOf(role));
+  const place = policyPlaceOf(connection.endpoint, roleRequestOf(connection).roleArn);
   const { log } = surroundings;
   const narrowed = new NarrowedCredentials({ policies: sessionPolicies(rights, place), open, log });
   const check = new PolicyCheck({ connection, tokens, narrowed, surroundings });

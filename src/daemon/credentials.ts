@@ -1,8 +1,6 @@
 /** Temporary credentials of a connection. */
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { LoginTokenSource } from '../auth/login-token-source.ts';
 import type { TokenSource } from '../auth/token-source.ts';
+import type { AssumeRoleRequest } from '../sts/assume-role.ts';
 import { RenewingCredentials } from '../sts/renewing-credentials.ts';
 import { roleArnOf } from '../sts/role.ts';
 import type { Connection } from './mount-parts.ts';
@@ -16,26 +14,20 @@ import type { Surroundings } from './surroundings.ts';
 export function renewingCredentials(
   connection: Connection,
   tokens: TokenSource,
-  { clock, log, http, network, paths }: Surroundings,
+  { clock, log, http, network }: Surroundings,
   policy?: string,
 ): RenewingCredentials {
-  const { stsEndpoint, role, durationSeconds, sessionName, expiryWaitMs } = connection;
-  const { issuer, audience } = connection;
-  // Tokens from elsewhere come back without a word in our vault.
-  const own = tokens instanceof LoginTokenSource;
+  const { issuer, audience, durationSeconds, expiryWaitMs } = connection;
   const credentials = new RenewingCredentials({
+    ...roleRequestOf(connection),
     tokens,
-    endpoint: stsEndpoint,
     issuer,
-    sessionName,
     expiryWaitMs,
     clock,
     random: Math.random,
     log,
     http,
-    ...(own && { loginMark: async () => await fileMark(join(paths.stateDir, 'logins.sealed')) }),
     ...(audience !== undefined && { audience }),
-    ...(role !== undefined && { roleArn: roleArnOf(role) }),
     ...(durationSeconds !== undefined && { durationSeconds }),
     ...(policy !== undefined && { policy }),
   });
@@ -50,8 +42,12 @@ export function renewingCredentials(
   });
 }
 
-/** Another text after each change of `file`, which is replaced as a whole; '' when there is none. */
-async function fileMark(file: string): Promise<string> {
-  const found = await stat(file, { bigint: true }).catch(() => undefined);
-  return found === undefined ? '' : `${found.ino} ${found.size} ${found.ctimeNs}`;
+/** Which role is asked for, where, and under what name. */
+export function roleRequestOf({
+  stsEndpoint,
+  role,
+  sessionName,
+}: Connection): Pick<AssumeRoleRequest, 'endpoint' | 'roleArn' | 'sessionName'> {
+  const roleArn = role === undefined ? {} : { roleArn: roleArnOf(role) };
+  return { endpoint: stsEndpoint, sessionName, ...roleArn };
 }

@@ -9,8 +9,8 @@ import { WireError } from '../lib/wire-error.ts';
 import { createS3Stores, type S3Stores } from '../s3/s3-object-stores.ts';
 import { assumeRoleWithWebIdentity } from '../sts/assume-role.ts';
 import type { CredentialSource, Credentials } from '../sts/credential-source.ts';
-import { roleArnOf } from '../sts/role.ts';
 import { type CanaryVerdict, testEnforcement } from './canary.ts';
+import { roleRequestOf } from './credentials.ts';
 import type { Connection } from './mount-parts.ts';
 import type { NarrowedCredentials } from './narrowed-credentials.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -83,11 +83,9 @@ export class PolicyCheck implements AsyncDisposable {
 
   async #allRights(signal: AbortSignal): Promise<Credentials> {
     const { connection, tokens, surroundings } = this.#options;
-    const { stsEndpoint: endpoint, role, sessionName } = connection;
     const { http, clock } = surroundings;
     const { token } = await tokens.accessToken(TOKEN_LIFE_MS, signal);
-    const roleArn = role === undefined ? {} : { roleArn: roleArnOf(role) };
-    const request = { endpoint, token, sessionName, durationSeconds: DURATION_SECONDS, ...roleArn };
+    const request = { ...roleRequestOf(connection), token, durationSeconds: DURATION_SECONDS };
     return await assumeRoleWithWebIdentity(request, { ...http, clock }, signal);
   }
 

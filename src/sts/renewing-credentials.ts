@@ -42,12 +42,6 @@ export interface RenewingCredentialsOptions extends Omit<AssumeRoleRequest, 'tok
   readonly http?: HttpOptions;
   /** How long callers wait for a new login once the login has ended; default 0. */
   readonly expiryWaitMs?: number;
-  /**
-   * A mark of what is stored of logins, another one after each change; looked at each second while
-   * the login has ended. Local and cheap, and never fails. Absent where logins come from elsewhere:
-   * `tokens` itself is then asked each second while somebody waits.
-   */
-  readonly loginMark?: () => Promise<string>;
 }
 
 /** For `wire status`. */
@@ -73,7 +67,7 @@ interface HeldLease {
 
 interface Failure {
   readonly error: unknown;
-  /** `loginMark` from before the attempt. */
+  /** The source's `loginMark` from before the attempt. */
   readonly mark: string | undefined;
   readonly count: number;
   readonly delayMs: number;
@@ -191,8 +185,8 @@ export class RenewingCredentials implements CredentialSource, AsyncDisposable {
   async #mayLogInAgain(): Promise<boolean> {
     const failure = this.#failure;
     if (failure === undefined || !isLoginEnd(failure.error)) return false;
-    const { loginMark } = this.#options;
-    const changed = loginMark && (await loginMark()) !== failure.mark;
+    const mark = await this.#options.tokens.loginMark?.();
+    const changed = mark === undefined ? undefined : mark !== failure.mark;
     return mayLogInAgain({ changed, sinceMs: -failure.since.leftMs() });
   }
 
@@ -222,7 +216,7 @@ export class RenewingCredentials implements CredentialSource, AsyncDisposable {
   /** Whether an ended login should be asked for again whatever the pause. */
   async #isWanted(): Promise<boolean> {
     // Where nothing is to be seen, the source is asked for those who wait only.
-    const seen = this.#options.loginMark !== undefined;
+    const seen = this.#options.tokens.loginMark !== undefined;
     return (seen || this.#loginWait.waiting > 0) && (await this.#mayLogInAgain());
   }
 
@@ -246,9 +240,9 @@ export class RenewingCredentials implements CredentialSource, AsyncDisposable {
   }
 
   async #renewOnce(signal: AbortSignal): Promise<HeldLease> {
-    const { tokens, clock, random, log, http, loginMark } = this.#options;
+    const { tokens, clock, random, log, http } = this.#options;
     // Before the attempt: a login that comes meanwhile must not be missed.
-    const mark = await loginMark?.();
+    const mark = await tokens.loginMark?.();
     try {
       // A lease may end with its token (MinIO): a token that is nearly over gives a lease that is.
       const wantedMs = this.#lease?.deadline.lifeMs ?? FIRST_TOKEN_LIFE_MS;

@@ -1,6 +1,7 @@
 /** Keeps the newest access token of a source that makes them, and asks once for all who wait. */
 import type { Clock } from '../../lib/clock.ts';
 import { Deadline } from '../../lib/deadline.ts';
+import { settledWithin } from '../../lib/patience.ts';
 import { SharedWork } from '../../lib/shared-work.ts';
 import { isLivelyEnough, UNKNOWN_LIFE_MS } from '../token-life.ts';
 import type { AccessToken, TokenSource } from '../token-source.ts';
@@ -64,10 +65,7 @@ export class KeptTokens implements TokenSource, AsyncDisposable {
 
   async #part(): Promise<void> {
     if (this.#partingMs === 0) return;
-    const limit = new AbortController();
-    const patience = this.#clock.sleep(this.#partingMs, limit.signal).catch(() => undefined);
-    await Promise.race([this.#fetching, patience]);
-    limit.abort();
+    await settledWithin(this.#fetching, this.#partingMs, this.#clock);
   }
 
   #keep(token: AccessToken): void {

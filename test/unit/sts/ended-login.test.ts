@@ -39,7 +39,7 @@ const tokens: TokenSource = {
 function open(over: { readonly expiryWaitMs?: number; readonly sees?: boolean } = {}): void {
   const { expiryWaitMs = WAIT_MS, sees = true } = over;
   source = new RenewingCredentials({
-    tokens,
+    tokens: sees ? { ...tokens, loginMark: () => Promise.resolve(mark) } : tokens,
     endpoint: 'http://127.0.0.1:1/',
     sessionName: 'alice',
     clock,
@@ -47,7 +47,6 @@ function open(over: { readonly expiryWaitMs?: number; readonly sees?: boolean } 
     log: silentLog,
     http: { fetch: inlineSts(clock, LEASE_MS) },
     expiryWaitMs,
-    ...(sees && { loginMark: () => Promise.resolve(mark) }),
   });
 }
 
