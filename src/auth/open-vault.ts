@@ -45,6 +45,11 @@ export interface OpenedVault {
 /** Where a new vault's key goes when nobody says: the first of these that keeps it. */
 const SAFE_KINDS = ['keychain', 'systemd-creds', 'kernel-keyring'] as const;
 
+/** The one file of the vault of `stateDir`. */
+export function vaultFileOf(stateDir: string): string {
+  return path.join(stateDir, 'logins.sealed');
+}
+
 /**
  * Opens the vault of `stateDir` with the key source it was made with, or makes one. A vault that
  * this returns has been written and read back once.
@@ -54,7 +59,7 @@ const SAFE_KINDS = ['keychain', 'systemd-creds', 'kernel-keyring'] as const;
  */
 export async function openVault(options: VaultOptions, signal: AbortSignal): Promise<OpenedVault> {
   const { stateDir, clock } = options;
-  const file = path.join(stateDir, 'logins.sealed');
+  const file = vaultFileOf(stateDir);
   const places = keyPlaces(options);
   try {
     await ensurePrivateFolder(stateDir);

@@ -14,6 +14,19 @@ export const tokenOptions: readonly OptionName[] = [
   'mytokenFile',
 ];
 
+/** Whose temporary credentials, where, and for how long: of each command that gets some. */
+export const credentialOptions: readonly OptionName[] = [
+  'endpoint',
+  'stsEndpoint',
+  'issuer',
+  'role',
+  'audience',
+  'region',
+  'durationSeconds',
+  'sessionName',
+  'sessionPolicy',
+];
+
 export function addSettingFlags(command: Command, names: readonly OptionName[]): Command {
   for (const name of names) {
     const option: Option<unknown> = options[name];

@@ -1,7 +1,6 @@
 /** Logging in and out, and who is logged in, for the command: secrets stay below this file. */
 import { access, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import {
   type AuthContext,
   issuersOfClients,
@@ -13,7 +12,7 @@ import {
   logins,
   logout,
 } from '../auth/login.ts';
-import { openVault, type VaultOptions } from '../auth/open-vault.ts';
+import { openVault, type VaultOptions, vaultFileOf } from '../auth/open-vault.ts';
 import { Secret } from '../lib/secret.ts';
 import { WireError } from '../lib/wire-error.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -230,7 +229,7 @@ async function existingContext(
   signal: AbortSignal,
 ): Promise<AuthContext | undefined> {
   try {
-    await access(join(surroundings.paths.stateDir, 'logins.sealed'));
+    await access(vaultFileOf(surroundings.paths.stateDir));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
   }

@@ -9,7 +9,13 @@ import { WireError } from '../../lib/wire-error.ts';
 import { type Bind, type CommandContext, commandSettings } from '../context.ts';
 import { processCredentials, servedLines } from '../credential-text.ts';
 import { type LimitFlags, readLimit } from '../credentials-limit.ts';
-import { addExamples, addSettingFlags, networkOptions, tokenOptions } from '../setting-flags.ts';
+import {
+  addExamples,
+  addSettingFlags,
+  credentialOptions,
+  networkOptions,
+  tokenOptions,
+} from '../setting-flags.ts';
 import { formatUntil } from '../times.ts';
 
 interface CredentialsFlags extends LimitFlags {
@@ -17,19 +23,7 @@ interface CredentialsFlags extends LimitFlags {
   readonly port?: number;
 }
 
-const options: readonly OptionName[] = [
-  'endpoint',
-  'stsEndpoint',
-  'issuer',
-  'role',
-  'audience',
-  'region',
-  'durationSeconds',
-  'sessionName',
-  'sessionPolicy',
-  ...tokenOptions,
-  ...networkOptions,
-];
+const options: readonly OptionName[] = [...credentialOptions, ...tokenOptions, ...networkOptions];
 
 export function addCredentials(program: Command, bind: Bind): void {
   const command = program

@@ -9,7 +9,13 @@ import { type Bind, type CommandContext, commandSettings } from '../context.ts';
 import { ReportedFailure } from '../failure.ts';
 import { readMountArguments } from '../mount-arguments.ts';
 import { mountWords, readMountOptions } from '../mount-options.ts';
-import { addExamples, addSettingFlags, networkOptions, tokenOptions } from '../setting-flags.ts';
+import {
+  addExamples,
+  addSettingFlags,
+  credentialOptions,
+  networkOptions,
+  tokenOptions,
+} from '../setting-flags.ts';
 
 interface MountFlags {
   readonly readOnly?: boolean;
@@ -32,15 +38,7 @@ export function addMount(program: Command, bind: Bind): void {
     )
     .argument('[source mountpoint...]', 'what to mount, and where');
   addSettingFlags(command, [
-    'endpoint',
-    'stsEndpoint',
-    'issuer',
-    'role',
-    'audience',
-    'region',
-    'durationSeconds',
-    'sessionName',
-    'sessionPolicy',
+    ...credentialOptions,
     'expiryWaitSeconds',
     ...tokenOptions,
     ...networkOptions,
