@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import type { IamDialect, StoreDialect } from '../src/demo/dialect.ts';
 import { type PlaygroundOptions, startPlayground } from '../src/demo/playground.ts';
 import { guide } from '../src/demo/playground-guide.ts';
+import { stopSignal } from './stop-signal.ts';
 
 const help = `npm run playground -- [OPTIONS]: an identity provider and an object store on this machine,
 until Ctrl-C. It says how to log in and mount when it runs.
@@ -83,15 +84,12 @@ async function main(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, 'abort');
 }
 
-const stop = new AbortController();
-for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(name, () => stop.abort());
-}
+const signal = stopSignal();
 try {
-  await main(stop.signal);
+  await main(signal);
 } catch (error) {
   const isUsage = error instanceof UsageError || error instanceof TypeError;
-  if (!stop.signal.aborted) {
+  if (!signal.aborted) {
     const said = error instanceof Error ? error.message : 'failed';
     process.stderr.write(`playground: ${said}${isUsage ? '; see --help' : ''}\n`);
     process.exitCode = isUsage ? 2 : 1;

@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { people } from '../src/demo/playground-people.ts';
 import { buckets, type RealServer } from './servers/real-server.ts';
 import { prepareServer, serverNames, startServer } from './servers/start.ts';
+import { stopSignal } from './stop-signal.ts';
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -52,14 +53,11 @@ function seconds(text: string): number {
   throw new Error(`${text} is not a number of seconds`);
 }
 
-const stop = new AbortController();
-for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(name, () => stop.abort());
-}
+const signal = stopSignal();
 try {
-  await main(stop.signal);
+  await main(signal);
 } catch (error) {
-  if (!stop.signal.aborted) {
+  if (!signal.aborted) {
     process.stderr.write(`server: ${error instanceof Error ? error.message : 'failed'}\n`);
     process.exitCode = 1;
   }

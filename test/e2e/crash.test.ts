@@ -6,6 +6,13 @@ import { mountsBelow } from '../../scripts/demo/wire-user.ts';
 import { untilEnded } from '../fixtures/ended-process.ts';
 import { canMount, exists, isRoot, Scene } from '../fixtures/real-mount.ts';
 
+/** Ends the process that serves the mount of `scene` in no orderly way. */
+async function kill(scene: Scene): Promise<void> {
+  const [pid = 0] = await scene.daemons();
+  process.kill(pid, 'SIGKILL');
+  await untilEnded(pid, scene.signal);
+}
+
 describe.skipIf(!canMount || !isRoot)('after kill -9 of the process that serves a mount', () => {
   it('the mount stays dead, and nothing lands in the folder below', async () => {
     await using scene = await Scene.open();
@@ -13,9 +20,7 @@ describe.skipIf(!canMount || !isRoot)('after kill -9 of the process that serves 
     const mountPoint = scene.place('bucket');
     await mkdir(mountPoint);
     await scene.mount(`s3://${scene.playground.bucket}`, mountPoint);
-    const [pid = 0] = await scene.daemons();
-    process.kill(pid, 'SIGKILL');
-    await untilEnded(pid, scene.signal);
+    await kill(scene);
     await expect(writeFile(join(mountPoint, 'x'), 'lost?')).rejects.toMatchObject({
       code: 'ENOTCONN',
     });
@@ -29,9 +34,7 @@ describe.skipIf(!canMount || !isRoot)('after kill -9 of the process that serves 
     await scene.login();
     const mountPoint = scene.place('bucket');
     await scene.mount(`s3://${scene.playground.bucket}`, mountPoint);
-    const [pid = 0] = await scene.daemons();
-    process.kill(pid, 'SIGKILL');
-    await untilEnded(pid, scene.signal);
+    await kill(scene);
     const { stdout } = await scene.user.wire(['status'], scene.signal);
     expect(stdout).toMatch(/dead/);
   });
@@ -41,9 +44,7 @@ describe.skipIf(!canMount || !isRoot)('after kill -9 of the process that serves 
     await scene.login();
     const mountPoint = scene.place('bucket');
     await scene.mount(`s3://${scene.playground.bucket}`, mountPoint);
-    const [pid = 0] = await scene.daemons();
-    process.kill(pid, 'SIGKILL');
-    await untilEnded(pid, scene.signal);
+    await kill(scene);
     await scene.user.wire(['unmount', mountPoint], scene.signal);
     expect(await exists(mountPoint)).toBe(false);
   });
@@ -54,9 +55,7 @@ describe.skipIf(!canMount || !isRoot)('after kill -9 of the process that serves 
     const mountPoint = scene.place('bucket');
     await mkdir(mountPoint);
     await scene.mount(`s3://${scene.playground.bucket}`, mountPoint);
-    const [pid = 0] = await scene.daemons();
-    process.kill(pid, 'SIGKILL');
-    await untilEnded(pid, scene.signal);
+    await kill(scene);
     const refused = ['mount', 's3://bob', mountPoint, ...scene.store];
     const { exitCode } = await scene.user.wire(refused, scene.signal, { allow: [8] });
     expect(exitCode).toBe(8);

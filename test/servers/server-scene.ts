@@ -1,13 +1,13 @@
 /** A server of others, and alice with the real command. Nothing of it is left after disposal. */
 import { join } from 'node:path';
 import { GetObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
-import { type Finished, run } from '../../scripts/demo/programs.ts';
-import { mountsBelow, WireUser } from '../../scripts/demo/wire-user.ts';
+import type { Finished } from '../../scripts/demo/programs.ts';
+import { WireUser } from '../../scripts/demo/wire-user.ts';
 import { type RealServer, type ServerName, s3Client } from '../../scripts/servers/real-server.ts';
 import { type ServerOptions, startServer } from '../../scripts/servers/start.ts';
 import { DEMO_BUCKET } from '../../src/demo/playground-people.ts';
 import { Closers } from '../../src/lib/closers.ts';
-import { wireCommand } from '../fixtures/real-mount.ts';
+import { unmountAll, wireCommand } from '../fixtures/real-mount.ts';
 
 /** A row of `wire status --json`, as far as it is looked at here. */
 export interface MountRow {
@@ -117,13 +117,5 @@ export class ServerScene implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#closers[Symbol.asyncDispose]();
-  }
-}
-
-/** Takes away what a failed test left mounted, without waiting for whoever serves it. */
-async function unmountAll(folder: string): Promise<void> {
-  const { signal } = new AbortController();
-  for (const mountPoint of await mountsBelow(folder)) {
-    await run('umount', ['-l', mountPoint], signal).catch(() => undefined);
   }
 }

@@ -14,6 +14,7 @@ import { silentLog } from '../../../src/lib/log.ts';
 import { FaultyObjectStore } from '../../../src/store/faulty-object-store.ts';
 import type { ListPage, ListRequest } from '../../../src/store/object-store.ts';
 import { FakeClock } from '../../fixtures/fake-clock.ts';
+import { HeldListing } from '../../fixtures/held-listing.ts';
 import { MemoryObjectStore } from '../../fixtures/memory-object-store.ts';
 import { errnoOf, FileTree, LIST_TTL_MS } from './file-tree.ts';
 
@@ -370,24 +371,3 @@ describe('answers that come late', () => {
     expect(await tree.read('f')).toBe('newer still');
   });
 });
-
-/** Its next listing is told later than it was made. */
-class HeldListing extends MemoryObjectStore {
-  #held: Promise<void> | undefined;
-
-  holdNext(): () => void {
-    let answer = (): void => undefined;
-    this.#held = new Promise((resolve) => {
-      answer = resolve;
-    });
-    return () => answer();
-  }
-
-  override async list(request: ListRequest, signal: AbortSignal): Promise<ListPage> {
-    const page = await super.list(request, signal);
-    const held = this.#held;
-    this.#held = undefined;
-    await held;
-    return page;
-  }
-}

@@ -1,31 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { ROOT_INODE } from '../../../src/fs/ids.ts';
 import { FaultyObjectStore } from '../../../src/store/faulty-object-store.ts';
-import type { ListPage, ListRequest } from '../../../src/store/object-store.ts';
 import { FakeClock } from '../../fixtures/fake-clock.ts';
+import { HeldListing } from '../../fixtures/held-listing.ts';
 import { MemoryObjectStore, MemoryObjectStores } from '../../fixtures/memory-object-store.ts';
 import { contextOf, errnoOf, FileTree } from './file-tree.ts';
-
-/** Its next listing is told later than it was made. */
-class LateListings extends MemoryObjectStore {
-  #held: Promise<void> | undefined;
-
-  holdNext(): () => void {
-    let answer = (): void => undefined;
-    this.#held = new Promise((resolve) => {
-      answer = resolve;
-    });
-    return () => answer();
-  }
-
-  override async list(request: ListRequest, signal: AbortSignal): Promise<ListPage> {
-    const page = await super.list(request, signal);
-    const held = this.#held;
-    this.#held = undefined;
-    await held;
-    return page;
-  }
-}
 
 describe('names', () => {
   it('shows keys as files and what they share before a slash as directories', async () => {
@@ -133,7 +112,7 @@ describe('names', () => {
 
   it('does not bring back what was unlinked while a listing was under way', async () => {
     const clock = new FakeClock();
-    const store = new LateListings({ clock });
+    const store = new HeldListing({ clock });
     store.set('f', 'x');
     const root = { kind: 'bucket', store, prefix: '' } as const;
     await using tree = await FileTree.make({ root, clock });
