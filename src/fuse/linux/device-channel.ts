@@ -13,8 +13,10 @@ const MAX_WRITE_BYTES = MiB;
 const REQUEST_BYTES = MAX_WRITE_BYTES + 4096;
 /** Four large writes fit in a batch, or 16 small requests. */
 const ARENA_BYTES = 4 * REQUEST_BYTES;
-/** A header with the longest fixed body; listings and contents are sent as payload. */
-const HEAD_BYTES = 4096;
+/** A header with the longest fixed body. Listings and contents follow it as payload. */
+const FIXED_BYTES = 4096;
+/** A payload up to here is copied behind the head: one piece costs the kernel and the addon less than two. */
+const COPIED_BYTES_MAX = 8192;
 /** writev(2) takes 1,024 pieces with the head; more are joined. */
 const PIECES_MAX = 1023;
 /** Ends of a connection: unmounted (ENODEV), aborted by fusectl (ECONNABORTED), not there (ENOTCONN). */
@@ -27,7 +29,7 @@ const ECANCELED = 125;
 export class DeviceChannel implements Channel {
   readonly capabilities: Capabilities;
   readonly backing?: BackingFiles;
-  readonly head: Uint8Array = new Uint8Array(HEAD_BYTES);
+  readonly head: Uint8Array = new Uint8Array(FIXED_BYTES + COPIED_BYTES_MAX);
   readonly ended: Promise<void>;
   readonly #addon: NativeAddon;
   readonly #descriptor: number;
@@ -72,12 +74,17 @@ export class DeviceChannel implements Channel {
 
   reply(headBytes: number, payload?: ReadBytes): boolean {
     if (this.#native === undefined || this.#closed) return false;
-    const pieces =
-      payload === undefined || payload instanceof Uint8Array ? payload : joined(payload);
-    const errno = this.#native.reply(headBytes, pieces);
+    const errno = this.#send(this.#native, headBytes, payload);
     if (errno === 0) return true;
     if (isGone(errno)) return false;
     throw new Error(`the kernel refused a reply: ${getSystemErrorName(-errno)}`);
+  }
+
+  #send(native: NativeChannel, headBytes: number, payload: ReadBytes | undefined): number {
+    if (!(payload instanceof Uint8Array)) return native.reply(headBytes, payload && joined(payload));
+    if (payload.length > COPIED_BYTES_MAX) return native.reply(headBytes, payload);
+    this.head.set(payload, headBytes);
+    return native.reply(headBytes + payload.length);
   }
 
   async notify(pieces: readonly Uint8Array[]): Promise<void> {
