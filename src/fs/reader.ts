@@ -7,6 +7,7 @@ import { initialReadahead, nextReadahead } from '../cache/readahead.ts';
 import { type Extent, MiB } from '../lib/bytes.ts';
 import { StoreError } from '../store/errors.ts';
 import type { ObjectVersion } from '../store/object-store.ts';
+import { BufferSink } from '../store/read-sink.ts';
 import { FsError } from './errno.ts';
 import type { MaybePromise, ReadBytes } from './filesystem.ts';
 import { type FileNode, filePlaceOf } from './nodes.ts';
@@ -15,6 +16,9 @@ import { staleFile } from './refusals.ts';
 
 /** One request's length: large beside a round trip's worth, small beside the memory for all. */
 const BLOCK_BYTES = MiB;
+
+/** Of one request of `copy`, which holds that much. */
+const COPY_BYTES = 8 * MiB;
 
 export class Reader implements AsyncDisposable {
   readonly #blocks: BlockCache;
@@ -93,13 +97,16 @@ export class Reader implements AsyncDisposable {
   ): Promise<void> {
     const { store, key } = filePlaceOf(node);
     try {
-      const extent = { start: 0, end: bytes };
-      let offset = 0;
-      for await (const chunk of (await store.read(key, extent, version.etag, signal)).chunks) {
-        await take(offset, chunk);
-        offset += chunk.byteLength;
+      const part = Buffer.allocUnsafeSlow(Math.min(bytes, COPY_BYTES));
+      for (let start = 0; start < bytes; start += part.byteLength) {
+        const end = Math.min(start + part.byteLength, bytes);
+        const sink = new BufferSink(part.subarray(0, end - start));
+        await store.read(key, { start, end }, version.etag, sink, signal);
+        if (sink.bytes.byteLength !== end - start) {
+          throw shortRead(key, start + sink.bytes.byteLength, bytes);
+        }
+        await take(start, sink.bytes);
       }
-      if (offset !== bytes) throw shortRead(key, offset, bytes);
     } catch (error) {
       throw goneIsStale(error);
     }
@@ -151,15 +158,11 @@ async function loadBlock(
   const start = index * BLOCK_BYTES;
   const end = Math.min(start + BLOCK_BYTES, version.bytes);
   const { store, key } = place();
-  const block = Buffer.allocUnsafeSlow(end - start);
-  let filled = 0;
-  for await (const chunk of (await store.read(key, { start, end }, version.etag, signal)).chunks) {
-    if (filled + chunk.byteLength > block.byteLength) throw shortRead(key, end + 1, end);
-    block.set(chunk, filled);
-    filled += chunk.byteLength;
-  }
-  if (filled !== block.byteLength) throw shortRead(key, start + filled, end);
-  return block;
+  const sink = new BufferSink(Buffer.allocUnsafeSlow(end - start));
+  await store.read(key, { start, end }, version.etag, sink, signal);
+  const { bytes } = sink;
+  if (bytes.byteLength !== end - start) throw shortRead(key, start + bytes.byteLength, end);
+  return bytes;
 }
 
 function shortRead(key: string, got: number, wanted: number): FsError {

@@ -5,11 +5,11 @@ import type {
   ListPage,
   ListRequest,
   ObjectHead,
-  ObjectRead,
   ObjectStore,
   ObjectSummary,
   ObjectVersion,
   Precondition,
+  ReadSink,
   Upload,
   UploadedPart,
   WriteOptions,
@@ -25,7 +25,7 @@ import {
   sameEtag,
 } from './s3-encoding.ts';
 import { pageOf } from './s3-listing.ts';
-import { openRead } from './s3-read.ts';
+import { readRange } from './s3-read.ts';
 
 /** S3: CopyObject takes objects up to this long, UploadPartCopy parts. */
 const MAX_COPY_BYTES = 5 * GiB;
@@ -77,16 +77,22 @@ export class S3ObjectStore implements ObjectStore {
     );
   }
 
-  async read(key: string, extent: Extent, etag: ETag, signal: AbortSignal): Promise<ObjectRead> {
+  async read(
+    key: string,
+    extent: Extent,
+    etag: ETag,
+    sink: ReadSink,
+    signal: AbortSignal,
+  ): Promise<ObjectVersion> {
     const target = { bucket: this.bucket, key, etag, tried: this.#tried('read', key) };
     if (extent.start >= extent.end) return await this.#readNothing(key, etag, signal);
     try {
-      return await openRead(this.#connection, target, extent, signal);
+      return await readRange(this.#connection, target, extent, sink, signal);
     } catch (error) {
       // 416: nothing of the extent lies inside the object.
       if (!(error instanceof StoreError) || error.detail.status !== 416) throw error;
       const nothing = await this.#readNothing(key, etag, signal);
-      if (nothing.version.bytes > extent.start) throw error;
+      if (nothing.bytes > extent.start) throw error;
       return nothing;
     }
   }
@@ -365,13 +371,13 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   /** A read of no bytes still tells whether the object is the version asked for. */
-  async #readNothing(key: string, etag: ETag, signal: AbortSignal): Promise<ObjectRead> {
+  async #readNothing(key: string, etag: ETag, signal: AbortSignal): Promise<ObjectVersion> {
     const { bytes, modifiedMs, etag: present } = await this.head(key, signal);
     if (!sameEtag(present, etag)) {
       const detail = { code: 'another version is there' };
       throw new StoreError('precondition-failed', this.#tried('read', key), detail);
     }
-    return { version: { etag, bytes, modifiedMs }, chunks: noChunks() };
+    return { etag, bytes, modifiedMs };
   }
 }
 
@@ -396,8 +402,4 @@ function workOf(body: Uint8Array): Work {
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
-}
-
-async function* noChunks(): AsyncGenerator<Uint8Array> {
-  // Nothing to yield.
 }

@@ -5,7 +5,8 @@
 import type { GetObjectCommandOutput } from '@aws-sdk/client-s3';
 import type { Extent } from '../lib/bytes.ts';
 import { StoreError } from '../store/errors.ts';
-import type { ETag, ObjectRead, ObjectVersion } from '../store/object-store.ts';
+import type { ETag, ObjectVersion, ReadSink } from '../store/object-store.ts';
+import { pour } from '../store/read-sink.ts';
 import type { RetryBudget } from './retry.ts';
 import type { S3Connection } from './s3-connection.ts';
 import { parseContentRange, rangeHeader, sameEtag } from './s3-encoding.ts';
@@ -25,40 +26,28 @@ interface OpenedRange {
   readonly body: AsyncIterable<Uint8Array> & { destroy(): void };
 }
 
-/** Opens `extent` of the target, which lies at least in part inside the object. */
-export async function openRead(
+/** Reads `extent` of the target, which lies at least in part inside the object, into `sink`. */
+export async function readRange(
   connection: S3Connection,
   target: ReadTarget,
   extent: Extent,
+  sink: ReadSink,
   signal: AbortSignal,
-): Promise<ObjectRead> {
+): Promise<ObjectVersion> {
   const budget = connection.retryBudget();
-  const opened = await openRange(connection, target, extent, budget, signal);
-  const chunks = resumedChunks(connection, target, opened, budget, signal);
-  return { version: opened.version, chunks };
-}
-
-async function* resumedChunks(
-  connection: S3Connection,
-  target: ReadTarget,
-  first: OpenedRange,
-  budget: RetryBudget,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  const { end } = first.extent;
-  let at = first.extent.start;
-  let range = first;
+  let range = await openRange(connection, target, extent, budget, signal);
+  const { version } = range;
+  const { end } = range.extent;
+  let at = range.extent.start;
   for (;;) {
     try {
       for await (const chunk of range.body) {
         if (chunk.byteLength > end - at) throw broken(target, 'more bytes than promised');
         at += chunk.byteLength;
-        if (chunk.byteLength > 0) {
-          budget.renew();
-          yield chunk;
-        }
+        if (chunk.byteLength > 0) budget.renew();
+        pour(chunk, sink);
       }
-      if (at === end) return;
+      if (at === end) return version;
       throw broken(target, 'fewer bytes than promised');
     } catch (error) {
       signal.throwIfAborted();

@@ -7,15 +7,16 @@ import type {
   ListPage,
   ListRequest,
   ObjectHead,
-  ObjectRead,
   ObjectStore,
   ObjectSummary,
   ObjectVersion,
   Precondition,
+  ReadSink,
   Upload,
   UploadedPart,
   WriteOptions,
 } from './object-store.ts';
+import { BufferSink, pour } from './read-sink.ts';
 
 export type StoreMethod = Exclude<keyof ObjectStore, 'bucket'>;
 
@@ -70,11 +71,22 @@ export class FaultyObjectStore implements ObjectStore {
     return await this.#call('head', key, signal, (store) => store.head(key, signal));
   }
 
-  async read(key: string, extent: Extent, etag: ETag, signal: AbortSignal): Promise<ObjectRead> {
+  async read(
+    key: string,
+    extent: Extent,
+    etag: ETag,
+    sink: ReadSink,
+    signal: AbortSignal,
+  ): Promise<ObjectVersion> {
     return await this.#call('read', key, signal, async (store, fault) => {
-      const read = await store.read(key, extent, etag, signal);
-      const version = withEtag(read.version, fault);
-      return { version, chunks: spoiltChunks(read.chunks, fault, `read ${key}`) };
+      const { cutAfterBytes, shortAfterBytes } = fault;
+      const left = cutAfterBytes ?? shortAfterBytes;
+      if (left === undefined) return await store.read(key, extent, etag, sink, signal);
+      const whole = new BufferSink(new Uint8Array(extent.end - extent.start));
+      const version = await store.read(key, extent, etag, whole, signal);
+      pour(whole.bytes.subarray(0, left), sink);
+      if (cutAfterBytes !== undefined) throw injected('unavailable', `read ${key}`);
+      return version;
     });
   }
 
@@ -184,20 +196,4 @@ async function untilAborted(signal: AbortSignal): Promise<void> {
 function withEtag<T>(result: T, { etag }: Fault): T {
   if (etag === undefined || typeof result !== 'object' || result === null) return result;
   return 'etag' in result ? { ...result, etag } : result;
-}
-
-async function* spoiltChunks(
-  chunks: AsyncIterable<Uint8Array>,
-  { cutAfterBytes, shortAfterBytes }: Fault,
-  tried: string,
-): AsyncGenerator<Uint8Array> {
-  let left = cutAfterBytes ?? shortAfterBytes ?? Number.POSITIVE_INFINITY;
-  for await (const chunk of chunks) {
-    const kept = chunk.subarray(0, left);
-    if (kept.byteLength > 0) yield kept;
-    left -= kept.byteLength;
-    if (left > 0) continue;
-    if (cutAfterBytes !== undefined) throw injected('unavailable', tried);
-    return;
-  }
 }

@@ -55,11 +55,15 @@ export type Precondition =
   | { readonly must: 'be-absent' } // If-None-Match: *
   | { readonly must: 'be'; readonly etag: ETag }; // If-Match
 
-/** The bytes of a read, as they arrive; each chunk is the reader's to keep. */
-export interface ObjectRead {
-  readonly version: ObjectVersion;
-  /** Ends after exactly the extent asked for, clamped to the object; anything else throws. */
-  readonly chunks: AsyncIterable<Uint8Array>;
+/**
+ * Where the bytes of a read go, in their order: a store may read from the network straight into the
+ * room it is given. `room` and `filled` must not throw while what comes is what was asked for.
+ */
+export interface ReadSink {
+  /** Room for the next bytes, never empty while any are to come; valid until `filled`. */
+  room(): Uint8Array;
+  /** So many bytes of that room were filled, from its start. */
+  filled(bytes: number): void;
 }
 
 export interface WriteOptions {
@@ -90,11 +94,18 @@ export interface ObjectStore {
   head(key: string, signal: AbortSignal): Promise<ObjectHead>;
 
   /**
-   * Reads `extent` of the version `etag`.
+   * Reads `extent` of the version `etag` into `sink`. Settles when all of the extent, as far as it
+   * lies inside the object, has come. When it fails, part of it may have come.
    *
    * @throws StoreError `precondition-failed` when the object is another version by now.
    */
-  read(key: string, extent: Extent, etag: ETag, signal: AbortSignal): Promise<ObjectRead>;
+  read(
+    key: string,
+    extent: Extent,
+    etag: ETag,
+    sink: ReadSink,
+    signal: AbortSignal,
+  ): Promise<ObjectVersion>;
 
   /** Stores a whole object; `body` is sent as it is and must not change meanwhile. */
   put(

@@ -81,7 +81,8 @@ export class DeviceChannel implements Channel {
   }
 
   #send(native: NativeChannel, headBytes: number, payload: ReadBytes | undefined): number {
-    if (!(payload instanceof Uint8Array)) return native.reply(headBytes, payload && joined(payload));
+    if (!(payload instanceof Uint8Array))
+      return native.reply(headBytes, payload && joined(payload));
     if (payload.length > COPIED_BYTES_MAX) return native.reply(headBytes, payload);
     this.head.set(payload, headBytes);
     return native.reply(headBytes + payload.length);
