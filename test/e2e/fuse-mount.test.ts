@@ -290,6 +290,33 @@ describe.skipIf(why !== undefined)(`a mount${suffix}`, () => {
       await attached.ended;
     });
 
+    it('leaves alone what somebody else has mounted on it', async () => {
+      const attached = await attach();
+      attached.serve(new MemoryFileSystem(), silentLog);
+      const mounts = async (): Promise<readonly string[]> =>
+        (await readFile('/proc/self/mountinfo', 'utf8'))
+          .split('\n')
+          .filter((line) => line.includes(` ${folder.mountPoint} `))
+          .map((line) => / - (\S+)/.exec(line)?.[1] ?? '');
+      await runProgram('mount', ['-t', 'tmpfs', 'other', folder.mountPoint]);
+      try {
+        await expect(attached.unmount('wait', signal)).rejects.toMatchObject({
+          kind: 'mount-point',
+          facts: { answered: 'another mount (tmpfs) lies on it' },
+        });
+        await expect(attached.unmount('lazy', signal)).rejects.toMatchObject({
+          kind: 'mount-point',
+        });
+        attached.unmountNow();
+        await attached.ended;
+        expect(await mounts()).toEqual(['fuse.wire', 'tmpfs']);
+      } finally {
+        await runProgram('umount', [folder.mountPoint]);
+        await runProgram('umount', ['--lazy', folder.mountPoint]);
+      }
+      expect(await mounts()).toEqual([]);
+    });
+
     it('gets every reference back when the kernel drops what it remembers', async () => {
       const files = new MemoryFileSystem();
       files.addDirectory('many', 300);

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { FileSystem } from '../../fs/filesystem.ts';
 import { raceAbort } from '../../lib/abort.ts';
 import type { Log } from '../../lib/log.ts';
+import { WireError } from '../../lib/wire-error.ts';
 import type { KernelCache } from '../kernel-cache.ts';
 import type { NativeAddon } from '../native.ts';
 import { Notifications } from '../notifications.ts';
@@ -12,7 +13,13 @@ import { DeviceChannel } from './device-channel.ts';
 import { errnoNumbers } from './errno.ts';
 import { MOUNT_TYPE } from './mount-options.ts';
 import { examineMountPoint, type MountMethod } from './mount-point.ts';
-import { MOUNTINFO_PATH, parseMountinfo, readMountinfo, topMount } from './mountinfo.ts';
+import {
+  MOUNTINFO_PATH,
+  type MountedFileSystem,
+  parseMountinfo,
+  readMountinfo,
+  topMount,
+} from './mountinfo.ts';
 import { detach, detachNow } from './unmount.ts';
 
 /** How we mounted. */
@@ -65,11 +72,13 @@ export class AttachedMount implements Attachment {
   /**
    * Unmounts. `wait` ends when the session has; it is refused while a program has a file or its
    * working directory here. `lazy` takes the mount out of sight at once, and `ended` follows when
-   * the last program has let go. What somebody else mounted is no longer served, and that is all.
+   * the last program has let go. Both are refused while another mount lies on this one. What
+   * somebody else mounted is no longer served, and that is all.
    */
   async unmount(mode: UnmountMode, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.#over) return;
+    await this.#refuseIfCovered();
     await this.#detach(mode);
     if (this.#ours === undefined) this.#stop();
     // Not served: nothing would tell us of the end.
@@ -116,6 +125,19 @@ export class AttachedMount implements Attachment {
     const { method } = this.#ours;
     await detach(this.#addon, method, this.mountPoint, mode);
     if (method.by === 'kernel') await this.#removeCovered(method);
+  }
+
+  async #refuseIfCovered(): Promise<void> {
+    const mounts = await readMountinfo();
+    const isOurs = ({ mountPoint, device }: MountedFileSystem): boolean =>
+      mountPoint === this.mountPoint && device === this.#ours?.device;
+    if (!mounts.some(isOurs) || this.#isOnTop(mounts)) return;
+    const type = topMount(mounts, this.mountPoint)?.type ?? 'something else';
+    throw new WireError('mount-point', {
+      tried: `unmount ${this.mountPoint}`,
+      answered: `another mount (${type}) lies on it`,
+      next: `unmount that first: umount ${this.mountPoint}`,
+    });
   }
 
   #isOnTop(mounts: Parameters<typeof topMount>[0]): boolean {
