@@ -58,6 +58,7 @@ const errnoOf = {
   'precondition-failed': 'ESTALE',
   exists: 'EEXIST',
   unsupported: 'ENOTSUP',
+  archived: 'EIO',
   interrupted: 'EINTR',
 } as const satisfies Record<WireErrorKind, Errno>;
 

@@ -24,6 +24,7 @@ export const exitCodeOf = {
   'precondition-failed': 15, // the object changed under us
   exists: 16, // it is already there
   unsupported: 17, // this server or system cannot do it
+  archived: 18, // the object is in cold storage
   interrupted: 130, // Ctrl-C, or the kernel's INTERRUPT
 } as const;
 

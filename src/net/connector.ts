@@ -3,11 +3,12 @@
  * are checked but for the hosts of `--insecure`, whatever NODE_TLS_REJECT_UNAUTHORIZED says. TLS
  * sessions are taken up again.
  */
-import { isIP, type Socket, connect as tcpConnect } from 'node:net';
+import { isIP, type OnReadOpts, type Socket, connect as tcpConnect } from 'node:net';
 import { type SecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { namesServer } from './host-list.ts';
 import { type Environment, type Proxy, proxyFor } from './proxy-choice.ts';
 import { openTunnel } from './proxy-tunnel.ts';
+import { copyInto, onReadOf, type Reading } from './reading.ts';
 import { authorityOf, type Target } from './target.ts';
 import type { TrustStore } from './trust-store.ts';
 
@@ -37,32 +38,46 @@ export class Connector {
    * A socket to `target`, which may still be connecting: then its own events tell how that ends.
    * At once where nothing has to be read or asked before; an agent counts its sockets by that.
    *
+   * @param reading takes what comes; without it the socket is read as a stream.
    * @throws WireError `config` for certificates or a proxy that cannot be used; ProxyError.
    */
-  connect(target: Target): Socket | Promise<Socket> {
+  connect(target: Target, reading?: Reading): Socket | Promise<Socket> {
     const { environment, trust } = this.#options;
     const proxy = proxyFor(target, environment);
-    if (proxy === undefined && !target.secure) return open(target);
+    if (proxy === undefined && !target.secure) return open(target, reading);
     const context = trust.loaded;
-    if (proxy === undefined && context !== undefined) return this.#secured(target, context);
-    return this.#connectLater(target, proxy);
+    if (proxy === undefined && context !== undefined)
+      return this.#secured(target, context, reading);
+    return this.#connectLater(target, proxy, reading);
   }
 
-  async #connectLater(target: Target, proxy: Proxy | undefined): Promise<Socket> {
+  async #connectLater(
+    target: Target,
+    proxy: Proxy | undefined,
+    reading: Reading | undefined,
+  ): Promise<Socket> {
     const { trust, signal } = this.#options;
     const context = await trust.context(signal);
     const tunnel =
       proxy === undefined ? undefined : await openTunnel(proxy, target, context, signal);
     tunnel?.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS);
-    return target.secure ? this.#secured(target, context, tunnel) : (tunnel ?? open(target));
+    if (target.secure) return this.#secured(target, context, reading, tunnel);
+    if (tunnel === undefined) return open(target, reading);
+    if (reading !== undefined) copyInto(reading, tunnel);
+    return tunnel;
   }
 
-  #secured(target: Target, secureContext: SecureContext, socket?: Socket): TLSSocket {
+  #secured(
+    target: Target,
+    secureContext: SecureContext,
+    reading: Reading | undefined,
+    socket?: Socket,
+  ): TLSSocket {
     const { host, port } = target;
     const key = authorityOf(target);
     const session = this.#sessions.get(key);
     const tls = tlsConnect({
-      ...(socket === undefined ? tcpOptions(target) : { host, port, socket }),
+      ...(socket === undefined ? tcpOptions(target, reading) : { host, port, socket }),
       secureContext,
       rejectUnauthorized: !namesServer(this.#options.insecureHosts, host, port),
       ALPNProtocols: ['http/1.1'],
@@ -70,6 +85,8 @@ export class Connector {
       ...(isIP(host) === 0 && { servername: host }),
       ...(session !== undefined && { session }),
     });
+    // Node ignores `onread` on a socket that was there before.
+    if (socket !== undefined && reading !== undefined) copyInto(reading, tls);
     tls.on('session', (fresh: Buffer) => this.#keepSession(key, fresh));
     const forget = (): void => void this.#sessions.delete(key);
     tls.once('error', forget);
@@ -85,16 +102,26 @@ export class Connector {
   }
 }
 
-function open(target: Target): Socket {
-  return tcpConnect(tcpOptions(target));
+function open(target: Target, reading: Reading | undefined): Socket {
+  return tcpConnect(tcpOptions(target, reading));
 }
 
-function tcpOptions({ host, port }: Target): {
+interface TcpOptions {
   readonly host: string;
   readonly port: number;
   readonly noDelay: boolean;
   readonly keepAlive: boolean;
   readonly keepAliveInitialDelay: number;
-} {
-  return { host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
+  readonly onread?: OnReadOpts;
+}
+
+function tcpOptions({ host, port }: Target, reading: Reading | undefined): TcpOptions {
+  return {
+    host,
+    port,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_MS,
+    ...(reading !== undefined && { onread: onReadOf(reading) }),
+  };
 }

@@ -2,6 +2,7 @@
  * Notices that this machine was asleep or has other addresses than before. There is no portable
  * event for either, so it looks every two seconds (50 µs each).
  */
+import type { Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Clock } from '../lib/clock.ts';
 
@@ -10,6 +11,12 @@ export interface NetworkChange {
   readonly slept: boolean;
   /** Addresses that this machine has no more. */
   readonly lost: ReadonlySet<string>;
+}
+
+/** Whether a connection is dead, or will never come about, after `change`. */
+export function breaks(socket: Socket, { slept, lost }: NetworkChange): boolean {
+  const { connecting, localAddress } = socket;
+  return slept || connecting || localAddress === undefined || lost.has(localAddress);
 }
 
 /** What one look saw. */

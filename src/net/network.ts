@@ -4,14 +4,16 @@
  */
 import type { Agent as HttpAgent } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
+import type { Socket } from 'node:net';
 import { resolve } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { ConnectedHttpAgent, ConnectedHttpsAgent, ConnectionSupply, dropDead } from './agents.ts';
 import { Connector } from './connector.ts';
 import { IdentityFetch } from './identity-fetch.ts';
-import { machineAddresses, type NetworkChange, NetworkWatch } from './network-watch.ts';
+import { breaks, machineAddresses, type NetworkChange, NetworkWatch } from './network-watch.ts';
 import type { Environment } from './proxy-choice.ts';
+import type { Reading } from './reading.ts';
 import { targetOf } from './target.ts';
 import { GRID_CERTIFICATES, trustSources } from './trust-sources.ts';
 import { TrustStore } from './trust-store.ts';
@@ -46,6 +48,15 @@ export interface Network extends AsyncDisposable {
    * that are kept open. Whoever asked for it destroys it.
    */
   agentFor(url: string, maxSockets: number): HttpAgent | HttpsAgent;
+
+  /**
+   * A connection to the server of `url`, for somebody who speaks by himself what is spoken there,
+   * ends it, and ends it also after a change of the network that it does not survive. It may still
+   * be connecting: then its own events tell how that ends. What comes goes to `reading`.
+   *
+   * @throws WireError `config` for certificates or a proxy that cannot be used.
+   */
+  connect(url: string, reading: Reading): Socket | Promise<Socket>;
 
   /**
    * Calls `listener` after a sleep of the machine or a change of its addresses, when connections
@@ -101,6 +112,10 @@ class RealNetwork implements Network {
     return agent;
   }
 
+  connect(url: string, reading: Reading): Socket | Promise<Socket> {
+    return this.#connector.connect(targetOf(url), reading);
+  }
+
   onChange(listener: (change: NetworkChange) => void): Disposable {
     this.#listeners.add(listener);
     this.#watchWhileNeeded();
@@ -141,10 +156,7 @@ class RealNetwork implements Network {
     this.#surroundings.log.info('network changed', { slept, lost: [...lost] });
     for (const agent of this.#agents) {
       // Requests of a store can all be done again; those of a provider cannot (identity-fetch.ts).
-      dropDead(agent, (socket) => {
-        const { connecting, localAddress } = socket;
-        return slept || connecting || localAddress === undefined || lost.has(localAddress);
-      });
+      dropDead(agent, (socket) => breaks(socket, change));
     }
     this.#identity.dropIdle();
     for (const listener of [...this.#listeners]) listener(change);

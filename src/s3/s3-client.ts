@@ -3,10 +3,14 @@ import type { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { S3, S3ClientConfig } from '@aws-sdk/client-s3';
 import type { Credentials } from '../sts/credential-source.ts';
+import type { Addressing } from './s3-route.ts';
 
 export interface ClientOptions {
   readonly endpoint: string;
   readonly region: string;
+  readonly addressing?: Addressing;
+  /** The one who asks pays, also for a bucket that is not theirs. */
+  readonly requesterPays?: boolean;
   readonly userAgent?: string;
 }
 
@@ -42,11 +46,22 @@ export async function createClient(
   patience: Patience,
 ): Promise<S3> {
   const { S3 } = await import('@aws-sdk/client-s3');
-  return withoutNotice(() => new S3(configOf(options, agent, credentials, patience)));
+  const client = withoutNotice(() => new S3(configOf(options, agent, credentials, patience)));
+  if (options.requesterPays === true) {
+    client.middlewareStack.add(
+      (next) => async (args) => {
+        const { headers } = args.request as { headers: Record<string, string> };
+        headers['x-amz-request-payer'] = 'requester';
+        return await next(args);
+      },
+      { step: 'build', name: 'requesterPays' },
+    );
+  }
+  return client;
 }
 
 function configOf(
-  { endpoint, region, userAgent }: ClientOptions,
+  { endpoint, region, addressing = 'path', userAgent }: ClientOptions,
   agent: HttpAgent | HttpsAgent,
   { accessKeyId, secretAccessKey, sessionToken }: Credentials,
   { connectMs, silenceMs }: Patience,
@@ -55,7 +70,7 @@ function configOf(
   return {
     endpoint,
     region,
-    forcePathStyle: true,
+    forcePathStyle: addressing === 'path',
     credentials: {
       accessKeyId,
       secretAccessKey: secretAccessKey.reveal(),

@@ -1,32 +1,41 @@
-/**
- * One endpoint, and how a request of it is done: signed with the credentials of the moment,
- * retried while that may help, replayed once when the credentials have ended.
- */
-import { setMaxListeners } from 'node:events';
+/** One endpoint: its options, its connections, and the two ways by which requests reach it. */
 import type { Agent as HttpAgent } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
-import type { S3 } from '@aws-sdk/client-s3';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
-import { WireError, type WireErrorKind } from '../lib/wire-error.ts';
 import { dropIdle } from '../net/agents.ts';
+import { HttpPool } from '../net/http1/http-pool.ts';
 import type { Network } from '../net/network.ts';
-import { StoreError, type StoreErrorKind } from '../store/errors.ts';
-import type { CredentialSource, Credentials } from '../sts/credential-source.ts';
-import { DEFAULT_RETRY_BUDGET_MS, type PauseOptions, RetryBudget } from './retry.ts';
-import { createClient } from './s3-client.ts';
-import { classify, failureOf, retryAfterMs, toStoreError } from './s3-errors.ts';
+import { breaks } from '../net/network-watch.ts';
+import type { ObjectVersion } from '../store/object-store.ts';
+import type { CredentialSource } from '../sts/credential-source.ts';
+import { LeanSender } from './lean-sender.ts';
+import type { RangeReading } from './range-reading.ts';
+import { DEFAULT_RETRY_BUDGET_MS, RetryBudget } from './retry.ts';
+import { type CallOptions as RetryOptions, S3Caller } from './s3-caller.ts';
+import type { Patience } from './s3-client.ts';
+import { type Addressing, S3Route } from './s3-route.ts';
+import { type S3Request, SdkSender, type Work } from './sdk-sender.ts';
 
 export interface S3Options {
-  /** `http://` or `https://`; buckets are addressed by path. */
+  /** `http://` or `https://`. */
   readonly endpoint: string;
+  /** Learnt anew, once, when the answers say that it is another. */
   readonly region: string;
+  /**
+   * Default 'path'. With 'virtual' the bucket's name goes before the endpoint's in the `Host`
+   * header; connections go to the endpoint either way. 'auto': by path, until the server says that
+   * it must be otherwise.
+   */
+  readonly addressing?: Addressing | 'auto';
+  /** The one who asks pays, also for a bucket that is not theirs; default false. */
+  readonly requesterPays?: boolean;
   readonly credentials: CredentialSource;
   /** Makes the connections. */
   readonly network: Network;
   readonly clock: Clock;
   readonly log: Log;
-  /** Connections open at once; default 64. */
+  /** Connections open at once, for ranged reads and for all else each; default 64. */
   readonly maxConnections?: number;
   /** Added to the SDK's own: `wire/0.1.0`. */
   readonly userAgent?: string;
@@ -44,32 +53,19 @@ export interface S3Options {
    * long while a body is sent, thirty times while the server copies or joins parts by itself.
    */
   readonly silenceMs?: number;
+  /**
+   * A range on which nothing came for this long, and for four times the wait that is usual there,
+   * is asked for once more, besides; default 1 s. One request in twenty at most.
+   */
+  readonly quietMs?: number;
   /** For the pauses between tries; in [0, 1). */
   readonly random?: () => number;
 }
 
-/** How silent the server may be meanwhile: it answers soon, takes a body, or works for minutes. */
-export type Work = 'answers' | 'receives' | 'copies';
-
-export interface CallOptions<T> {
+export interface CallOptions<T> extends RetryOptions<T> {
   /** Default 'answers'. */
   readonly work?: Work;
-  /** Sent with If-None-Match: a 412 means that the object exists. */
-  readonly mustBeAbsent?: boolean;
-  /** Whose pauses to use: a read that goes on has one for all its requests. */
-  readonly budget?: RetryBudget;
-  /**
-   * Asked when a request is refused after an earlier try of it got no answer: that try may have
-   * been done, and be the very reason of the refusal. Undefined: the refusal stands.
-   */
-  readonly recover?: () => Promise<T | undefined>;
 }
-
-/** A request in the SDK's words. */
-export type S3Request<T> = (
-  client: S3,
-  options: { readonly abortSignal: AbortSignal },
-) => Promise<T>;
 
 const DEFAULT_MAX_CONNECTIONS = 64;
 const DEFAULT_SILENCE_MS = 10_000;
@@ -83,30 +79,41 @@ const silences: Readonly<Record<Work, number>> = { answers: 1, receives: 3, copi
 export class S3Connection implements AsyncDisposable {
   readonly #options: S3Options;
   readonly #agent: HttpAgent | HttpsAgent;
-  /** The clients that sign with `credentials`, by how long they wait; the agent has their sockets. */
-  #signer:
-    | { readonly credentials: Credentials; readonly clients: Map<Work, Promise<S3>> }
-    | undefined;
-  /** The Date header of each answer, by the SDK's output object. */
-  readonly #dates = new WeakMap<object, number>();
-  #closed = false;
-  /** The endpoint has answered: it is there, though it may be away for a while. */
-  #met = false;
+  readonly #pool: HttpPool;
+  readonly #watching: Disposable;
+  readonly #caller: S3Caller;
+  readonly #sdk: SdkSender;
+  readonly #lean: LeanSender;
 
   constructor(options: S3Options) {
     this.#options = options;
-    const { network, endpoint, maxConnections = DEFAULT_MAX_CONNECTIONS } = options;
+    const { network, endpoint, credentials, clock, log } = options;
+    const { maxConnections = DEFAULT_MAX_CONNECTIONS, requesterPays = false } = options;
+    const route = new S3Route(options);
     this.#agent = network.agentFor(endpoint, maxConnections);
+    this.#pool = new HttpPool((reading) => network.connect(endpoint, reading), maxConnections);
+    this.#watching = network.onChange((change) => {
+      this.#pool.dropDead((socket) => breaks(socket, change));
+    });
+    this.#caller = new S3Caller({
+      ...{ credentials, clock, log, route },
+      retryBudget: () => this.#retryBudget(),
+      dropIdle: () => this.#dropIdle(),
+    });
+    const patienceFor = (work: Work): Patience => this.#patienceFor(work);
+    this.#sdk = new SdkSender(options, this.#agent, this.#caller, patienceFor);
+    this.#lean = new LeanSender({
+      ...{ pool: this.#pool, route, clock, requesterPays },
+      secure: endpoint.startsWith('https:'),
+      patience: () => this.#patienceFor('answers'),
+      quietMs: options.quietMs,
+      userAgent: options.userAgent ?? 'wire',
+      meet: () => this.#caller.meet(),
+    });
   }
 
   get endpoint(): string {
     return this.#options.endpoint;
-  }
-
-  /** A budget for the retries of one request. */
-  retryBudget(): RetryBudget {
-    const { clock, random = Math.random, retryBudgetMs = DEFAULT_RETRY_BUDGET_MS } = this.#options;
-    return new RetryBudget({ clock, random, budgetMs: retryBudgetMs });
   }
 
   /**
@@ -120,168 +127,58 @@ export class S3Connection implements AsyncDisposable {
     signal: AbortSignal,
     options: CallOptions<T> = {},
   ): Promise<T> {
-    // One signal may end any number of requests; each takes its listener away when it is done.
-    setMaxListeners(0, signal);
-    const {
-      budget = this.retryBudget(),
-      mustBeAbsent = false,
-      recover,
-      work = 'answers',
-    } = options;
-    let credentials: Credentials | undefined;
-    let refused: Credentials | undefined;
-    let mayRenew = true;
-    let inDoubt = false;
-    for (;;) {
-      try {
-        credentials = undefined;
-        credentials = await this.#lease(tried, refused, signal);
-        refused = undefined;
-        const client = await this.#clientOf(credentials, work);
-        return await request(client, { abortSignal: signal });
-      } catch (error) {
-        signal.throwIfAborted();
-        const judgement = this.#judge(tried, error, credentials, mustBeAbsent);
-        const { refusal, retry, answered } = judgement;
-        if (credentials !== undefined && refusal.kind === 'credentials-expired' && mayRenew) {
-          mayRenew = false;
-          refused = credentials;
-          continue;
-        }
-        if (!retry || this.#closed) return await recoverOr(refusal, inDoubt ? recover : undefined);
-        inDoubt ||= !answered;
-        await budget.pause(refusal, signal, judgement);
-      }
-    }
+    const { work = 'answers' } = options;
+    return await this.#caller.call(
+      tried,
+      async (lease) => await this.#sdk.send(request, work, lease, signal),
+      signal,
+      options,
+    );
+  }
+
+  /**
+   * Reads what is missing of `reading`, taken up where it stopped as often as that may help.
+   *
+   * @throws StoreError; `signal.reason` once `signal` aborts.
+   */
+  async read(reading: RangeReading, signal: AbortSignal): Promise<ObjectVersion> {
+    return await this.#caller.call(
+      reading.target.tried,
+      async (lease) => await this.#lean.read(reading, lease, signal),
+      signal,
+      { progress: () => reading.at },
+    );
   }
 
   /** The Date of the answer that became `output`, ms since the epoch; else our clock's time. */
   dateMs(output: object): number {
-    return this.#dates.get(output) ?? this.#options.clock.now();
+    return this.#sdk.dateMs(output) ?? this.#options.clock.now();
   }
 
   /** Ends every connection; requests under way fail. */
   [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true;
+    this.#caller.close();
+    this.#watching[Symbol.dispose]();
     this.#agent.destroy();
+    this.#pool.destroy();
     return Promise.resolve();
   }
 
-  /** `lease` undefined: there were no credentials to send the request with. */
-  #judge(
-    tried: string,
-    error: unknown,
-    lease: Credentials | undefined,
-    mustBeAbsent: boolean,
-  ): Judgement {
-    if (error instanceof StoreError) {
-      const outlook = lease === undefined ? 'away' : 'busy';
-      return { refusal: error, retry: isPassing(error), answered: true, outlook };
-    }
-    if (lease === undefined) throw error;
-    const { clock, log } = this.#options;
-    const failure = failureOf(error);
-    const leaseEnded = clock.now() >= lease.expiresAtMs;
-    const { kind, retry } = classify(failure, { leaseEnded, mustBeAbsent });
-    const { code, status } = failure;
-    if (status === undefined) {
-      // What broke this connection may have broken the others, and a retry would find each in turn.
-      dropIdle(this.#agent);
-    } else this.#meet();
-    log.debug('store request failed', { tried, code, status, kind, retry });
-    const refusal = toStoreError(kind, tried, failure, error);
-    // A 5xx may be the answer to work that was done all the same.
-    const answered = status !== undefined && status >= 300 && status < 500;
-    const silent = this.#met ? 'away' : 'doubtful';
-    const outlook = status === undefined ? silent : 'busy';
-    return { refusal, retry, answered, outlook, retryAfterMs: retryAfterMs(failure, clock.now()) };
+  /** A budget for the retries of one request. */
+  #retryBudget(): RetryBudget {
+    const { clock, random = Math.random, retryBudgetMs = DEFAULT_RETRY_BUDGET_MS } = this.#options;
+    return new RetryBudget({ clock, random, budgetMs: retryBudgetMs });
   }
 
   /** From the first answer on, connections are waited for longer. */
-  #meet(): void {
-    if (!this.#met) this.#signer = undefined;
-    this.#met = true;
-  }
-
-  /** Credentials, others than `refused` if those are given. Refusals become the store's. */
-  async #lease(
-    tried: string,
-    refused: Credentials | undefined,
-    signal: AbortSignal,
-  ): Promise<Credentials> {
-    const source = this.#options.credentials;
-    try {
-      return await (refused === undefined
-        ? source.credentials(signal)
-        : source.renew(refused, signal));
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof WireError)) throw error;
-      const { answered, next } = error.facts;
-      const detail = next === undefined ? { code: answered } : { code: answered, next };
-      const kind = kindOfNoCredentials[error.kind] ?? 'credentials-expired';
-      throw new StoreError(kind, `${tried} (${error.facts.tried})`, detail, { cause: error });
-    }
-  }
-
-  /** Few clients a lease, since the SDK keeps the credentials and the patience it was given. */
-  async #clientOf(credentials: Credentials, work: Work): Promise<S3> {
-    if (this.#signer?.credentials !== credentials) {
-      this.#signer = { credentials, clients: new Map() };
-    }
-    const { clients } = this.#signer;
-    const client = clients.get(work) ?? this.#newClient(credentials, work);
-    clients.set(work, client);
-    return await client;
-  }
-
-  async #newClient(credentials: Credentials, work: Work): Promise<S3> {
+  #patienceFor(work: Work): Patience {
     const silenceMs = (this.#options.silenceMs ?? DEFAULT_SILENCE_MS) * silences[work];
-    const connectMs = this.#met ? CONNECT_MS : FIRST_CONNECT_MS;
-    const patience = { connectMs, silenceMs };
-    const client = await createClient(this.#options, this.#agent, credentials, patience);
-    client.middlewareStack.add(
-      (next) => async (args) => {
-        const result = await next(args);
-        this.#meet();
-        const { headers } = result.response as { headers?: Readonly<Record<string, string>> };
-        const dateMs = Date.parse(headers?.['date'] ?? '');
-        const { output } = result as { output?: object };
-        if (output !== undefined && !Number.isNaN(dateMs)) this.#dates.set(output, dateMs);
-        return result;
-      },
-      { step: 'deserialize', priority: 'high', name: 'keepAnswerDate' },
-    );
-    return client;
+    return { connectMs: this.#caller.met ? CONNECT_MS : FIRST_CONNECT_MS, silenceMs };
+  }
+
+  /** What broke one connection may have broken the others, and a retry would find each in turn. */
+  #dropIdle(): void {
+    dropIdle(this.#agent);
+    this.#pool.dropIdle();
   }
 }
-
-interface Judgement extends PauseOptions {
-  readonly refusal: StoreError;
-  readonly retry: boolean;
-  /** The server said that it did not do the request. */
-  readonly answered: boolean;
-}
-
-async function recoverOr<T>(
-  refusal: StoreError,
-  recover: (() => Promise<T | undefined>) | undefined,
-): Promise<T> {
-  const recovered = await recover?.();
-  if (recovered === undefined) throw refusal;
-  return recovered;
-}
-
-/** A refusal found by reading an answer: `unavailable` when the answer made no sense. */
-function isPassing(refusal: StoreError): boolean {
-  return refusal.kind === 'unavailable' || refusal.kind === 'unreachable';
-}
-
-/** What the store says when there are no credentials to sign with, by what their source said. */
-const kindOfNoCredentials: Partial<Record<WireErrorKind, StoreErrorKind>> = {
-  'login-expired': 'login-expired',
-  'access-denied': 'access-denied',
-  'identity-refused': 'access-denied',
-  unreachable: 'unreachable',
-  unavailable: 'unavailable',
-};

@@ -10,7 +10,15 @@ export function decodeListedKey(key: string): string {
 
 /** The value of `x-amz-copy-source`: each part of the key percent-encoded. */
 export function copySource(bucket: string, key: string): string {
-  return [bucket, ...key.split('/')].map(encodePart).join('/');
+  return `${encodePath(bucket)}/${encodePath(key)}`;
+}
+
+/** What stands for itself in a path: most keys need no encoding. */
+const plainPath = /^[A-Za-z0-9_.~/-]*$/;
+
+/** Each part of a path percent-encoded, its slashes kept: as the SDK does. */
+export function encodePath(path: string): string {
+  return plainPath.test(path) ? path : path.split('/').map(encodePart).join('/');
 }
 
 /** RFC 3986 unreserved characters stay; encodeURIComponent keeps five more. */

@@ -4,6 +4,7 @@
  * and the others' not at all.
  */
 import { type Trouble, troubleIn } from '../net/connection-trouble.ts';
+import { BadAnswerError } from '../net/http1/answer-head.ts';
 import { StoreError, type StoreErrorKind } from '../store/errors.ts';
 
 /** The facts of a failed request. */
@@ -15,6 +16,8 @@ export interface S3Failure {
   readonly requestId: string | undefined;
   /** The answer's `Retry-After`, as it came. */
   readonly retryAfter?: string | undefined;
+  /** Where the bucket is, by the answer. */
+  readonly region?: string | undefined;
   /** What kept the server from being asked: a certificate, a proxy. */
   readonly trouble?: Trouble;
 }
@@ -31,6 +34,11 @@ export interface RequestFacts {
   readonly leaseEnded: boolean;
   /** The request was to be done only while nothing is there (If-None-Match). */
   readonly mustBeAbsent: boolean;
+  /**
+   * The request carried a session token that may be one the server cannot read: nothing speaks
+   * against it yet.
+   */
+  readonly tokenInDoubt: boolean;
 }
 
 /** Codes that mean: these temporary credentials are no longer known. */
@@ -62,6 +70,13 @@ const passingCodes = new Set([
   'XAmzContentSHA256Mismatch',
 ]);
 
+/** Of archived objects: AWS and Ceph RGW, 403. */
+const ARCHIVED = 'InvalidObjectState';
+/** Ceph RGW, 400, to a session token sealed with a key that it has no more: it was restarted. */
+export const UNREADABLE_TOKEN = 'InvalidArgument';
+/** Bytes that are no answer, or not the one that was asked for. */
+export const SENSELESS = 'NoSensibleAnswer';
+
 const passing: Verdict = { kind: 'unavailable', retry: true };
 
 function final(kind: StoreErrorKind): Verdict {
@@ -73,7 +88,9 @@ export function classify(failure: S3Failure, facts: RequestFacts): Verdict {
   const { status, code } = failure;
   if (expiredCodes.has(code)) return final('credentials-expired');
   if (passingCodes.has(code)) return passing;
+  if (code === ARCHIVED) return final('archived');
   if (status === undefined) return classifySilence(failure);
+  if (code === UNREADABLE_TOKEN && facts.tokenInDoubt) return final('credentials-expired');
   // To credentials that have ended RGW says AccessDenied, AWS a bare 400 on HEAD: our clock tells.
   if ((status === 400 || status === 403) && facts.leaseEnded) return final('credentials-expired');
   if (status === 401 || status === 403) return final('access-denied');
@@ -89,7 +106,7 @@ export function classify(failure: S3Failure, facts: RequestFacts): Verdict {
 }
 
 function classifySilence({ code, trouble }: S3Failure): Verdict {
-  if (code === 'TimeoutError' || code === 'ETIMEDOUT') return passing;
+  if (code === SENSELESS || code === 'TimeoutError' || code === 'ETIMEDOUT') return passing;
   return { kind: 'unreachable', retry: trouble?.lasting !== true };
 }
 
@@ -105,14 +122,30 @@ export function retryAfterMs({ retryAfter }: S3Failure, nowMs: number): number |
   return askedMs > 0 ? askedMs : undefined;
 }
 
-/** What the SDK's error tells, whichever of its classes it is. */
+/** A refusal whose facts were read already. */
+export class RefusedError extends Error {
+  override readonly name = 'RefusedError';
+  readonly failure: S3Failure;
+
+  constructor(failure: S3Failure) {
+    super(failure.code);
+    this.failure = failure;
+  }
+}
+
+/** What `error` tells: our own, or one of the SDK's, whichever of its classes it is. */
 export function failureOf(error: unknown): S3Failure {
+  if (error instanceof RefusedError) return error.failure;
+  if (error instanceof BadAnswerError) {
+    return { status: undefined, code: SENSELESS, requestId: undefined };
+  }
   if (!(error instanceof Error)) {
     return { status: undefined, code: 'UnknownError', requestId: undefined };
   }
-  const { $metadata, $response, code: nodeCode } = error as SdkError;
+  const { $metadata, $response, code: nodeCode, Region } = error as SdkError;
   const status = $response?.statusCode ?? $metadata?.httpStatusCode;
   const header = $response?.headers?.['x-minio-error-code'];
+  const region = $response?.headers?.['x-amz-bucket-region'] ?? Region;
   const retryAfter = $response?.headers?.['retry-after'];
   const bare = error.name === 'Unknown' || error.name === 'UnknownError' || error.name === 'Error';
   const name = bare ? undefined : error.name;
@@ -123,6 +156,7 @@ export function failureOf(error: unknown): S3Failure {
     code: code ?? (status === undefined ? 'NoAnswer' : `HTTP ${status}`),
     requestId: $metadata?.requestId,
     ...(retryAfter === undefined ? {} : { retryAfter }),
+    ...(region === undefined ? {} : { region }),
     ...(trouble === undefined ? {} : { trouble }),
   };
 }
@@ -130,6 +164,8 @@ export function failureOf(error: unknown): S3Failure {
 /** The parts of the SDK's `ServiceException`, and of Node's errors, that are read here. */
 interface SdkError extends Error {
   readonly code?: string;
+  /** Of the error document. */
+  readonly Region?: string;
   readonly $metadata?: { readonly httpStatusCode?: number; readonly requestId?: string };
   readonly $response?: {
     readonly statusCode?: number;
@@ -140,6 +176,7 @@ interface SdkError extends Error {
 const nextOf: Partial<Record<StoreErrorKind, string>> = {
   'access-denied': 'check what this login may do there',
   unreachable: 'check --endpoint and the network',
+  archived: 'have it restored first, with the tools of its store',
 };
 
 /** `failure` as the rest of wire knows it. `tried` is a clause for people. */
@@ -152,7 +189,7 @@ export function toStoreError(
   const { status, code, requestId, trouble } = failure;
   const next = trouble?.next ?? nextOf[kind];
   const detail = {
-    code: trouble?.answered ?? code,
+    code: trouble?.answered ?? (kind === 'archived' ? 'the object is archived' : code),
     ...(status === undefined ? {} : { status }),
     ...(requestId === undefined ? {} : { requestId }),
     ...(next === undefined ? {} : { next }),

@@ -14,7 +14,8 @@ import type {
   UploadedPart,
   WriteOptions,
 } from '../store/object-store.ts';
-import type { S3Connection, Work } from './s3-connection.ts';
+import { RangeReading } from './range-reading.ts';
+import type { S3Connection } from './s3-connection.ts';
 import { copyByParts } from './s3-copy.ts';
 import {
   conditionHeaders,
@@ -25,7 +26,7 @@ import {
   sameEtag,
 } from './s3-encoding.ts';
 import { pageOf } from './s3-listing.ts';
-import { readRange } from './s3-read.ts';
+import type { Work } from './sdk-sender.ts';
 
 /** S3: CopyObject takes objects up to this long, UploadPartCopy parts. */
 const MAX_COPY_BYTES = 5 * GiB;
@@ -87,7 +88,7 @@ export class S3ObjectStore implements ObjectStore {
     const target = { bucket: this.bucket, key, etag, tried: this.#tried('read', key) };
     if (extent.start >= extent.end) return await this.#readNothing(key, etag, signal);
     try {
-      return await readRange(this.#connection, target, extent, sink, signal);
+      return await this.#connection.read(new RangeReading(target, extent, sink), signal);
     } catch (error) {
       // 416: nothing of the extent lies inside the object.
       if (!(error instanceof StoreError) || error.detail.status !== 416) throw error;

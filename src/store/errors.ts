@@ -12,6 +12,7 @@ export type StoreErrorKind = Extract<
   | 'unavailable' // 5xx or throttled, after the retry budget
   | 'unreachable' // nothing answered
   | 'unsupported' // this server cannot
+  | 'archived' // its bytes are in cold storage, until somebody has them restored
 >;
 
 /** The service's own words, for people and logs; never for decisions. */

@@ -10,6 +10,7 @@ import { createS3Stores, type S3Stores } from '../../../src/s3/s3-object-stores.
 import { FakeClock } from '../../fixtures/fake-clock.ts';
 import { Forwarder } from '../../fixtures/forwarder.ts';
 import { InstantClock } from '../../fixtures/instant-clock.ts';
+import { readBytes } from '../../fixtures/object-store-contract.ts';
 import { forever, LISTING, open } from './reach.ts';
 
 /** Longer than a look at the network is apart. */
@@ -235,5 +236,41 @@ describe('a request of a store while the network is away', () => {
     forwarder.health = 'well';
     await waiting;
     expect(instant.slept.length).toBeLessThanOrEqual(2);
+  });
+});
+
+describe('a ranged read', () => {
+  const body = 'the bytes of the object';
+
+  it('goes on over another connection after a sleep, its own being dead', async () => {
+    const lease = {
+      accessKeyId: 'ID',
+      secretAccessKey: new Secret('secret'),
+      sessionToken: new Secret('token'),
+      expiresAtMs: 1e15,
+    };
+    const current = async (): Promise<typeof lease> => await Promise.resolve(lease);
+    const ports: (number | undefined)[] = [];
+    server.removeAllListeners('request');
+    server.on('request', (asked, response) => {
+      ports.push(asked.socket.remotePort);
+      // The first is never answered.
+      if (ports.length === 1) return;
+      const range = `bytes 0-${body.length - 1}/${body.length}`;
+      response.writeHead(206, { etag: '"e"', 'content-range': range });
+      response.end(body);
+    });
+    await using stores = createS3Stores({
+      ...{ endpoint: url, region: 'us-east-1', network, log: silentLog },
+      credentials: { credentials: current, renew: current },
+      clock: new InstantClock(),
+      random: () => 0.5,
+    });
+    const reading = readBytes(stores.open('bucket'), 'key', { start: 0, end: 100 }, '"e"');
+    await expect.poll(() => ports.length).toBe(1);
+    clock.jumpWall(3_600_000);
+    await clock.advance(A_LOOK_MS);
+    expect((await reading).toString()).toBe(body);
+    expect(new Set(ports).size).toBe(2);
   });
 });

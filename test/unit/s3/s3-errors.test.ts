@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { classify, failureOf, retryAfterMs, toStoreError } from '../../../src/s3/s3-errors.ts';
 
-const usual = { leaseEnded: false, mustBeAbsent: false };
+const usual = { leaseEnded: false, mustBeAbsent: false, tokenInDoubt: false };
 
 function verdict(
   status: number | undefined,
@@ -28,6 +28,8 @@ describe('classify', () => {
     [412, 'PreconditionFailed', 'precondition-failed'],
     [409, 'ConditionalRequestConflict', 'precondition-failed'],
     [409, 'OperationAborted', 'unavailable, again'],
+    [403, 'InvalidObjectState', 'archived'], // AWS, Ceph RGW
+    [400, 'InvalidArgument', 'unsupported'],
     [503, 'SlowDown', 'unavailable, again'],
     [500, 'InternalError', 'unavailable, again'],
     [502, 'HTTP 502', 'unavailable, again'],
@@ -56,6 +58,11 @@ describe('classify', () => {
     expect(verdict(400, 'HTTP 400', { leaseEnded: true })).toBe('credentials-expired');
     expect(verdict(400, 'HTTP 400')).toBe('unsupported');
     expect(verdict(404, 'NoSuchKey', { leaseEnded: true })).toBe('not-found');
+  });
+
+  it('takes InvalidArgument for an unreadable session token (radosgw) only while that is in doubt', () => {
+    expect(verdict(400, 'InvalidArgument', { tokenInDoubt: true })).toBe('credentials-expired');
+    expect(verdict(400, 'EntityTooSmall', { tokenInDoubt: true })).toBe('unsupported');
   });
 
   it('takes a failed condition for existence when the object was to be new', () => {
