@@ -1,14 +1,22 @@
 /**
  * `npm run bench -- SUITE [--json FILE] [--rounds N] [--only NAME]...`: measures one suite and
- * prints its table.
+ * prints its table. Suites that mount a bucket also take:
+ *
+ *   --server NAME   playground (default), rgw or minio
+ *   --rtt MS        0 or 20, the round trip to it (default: both)
+ *   --profile       one more round with V8's CPU profiles, in build/bench/profiles
  */
 import { writeFile } from 'node:fs/promises';
 import { cpus, release, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { stopSignal } from '../scripts/stop-signal.ts';
 import { GiB } from '../src/lib/bytes.ts';
 import { measureIdentity } from './identity/suite.ts';
+import { measureMetadata } from './metadata/suite.ts';
+import { measureRead } from './read/suite.ts';
 import { formatReport, type Measurement, resultOf, type SuiteReport } from './report.ts';
 import { measureStart } from './start.ts';
+import { type StoreName, storeNames } from './stores/bench-store.ts';
 import { measureTransport } from './transport/suite.ts';
 
 /** What a suite gives: measurements with goals, and figures without one. */
@@ -22,53 +30,91 @@ export interface SuiteOptions {
   readonly rounds: number;
   /** Names of results to measure; all when empty. */
   readonly only: readonly string[];
+  readonly server: StoreName;
+  /** Round trips to the server, in ms. */
+  readonly rtts: readonly number[];
+  readonly profile: boolean;
   readonly signal: AbortSignal;
 }
 
 const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<SuiteOutcome>>> = {
   identity: measureIdentity,
+  metadata: measureMetadata,
+  read: measureRead,
   start: async ({ signal }) => await measureStart(signal),
   transport: measureTransport,
 };
 
 const DEFAULT_ROUNDS = 5;
+const allRtts: readonly number[] = [0, 20];
 
 function describeMachine(): string {
   const memory = Math.round(totalmem() / GiB);
   return `${cpus().length} cores, ${memory} GiB, Linux ${release()}, Node ${process.version}`;
 }
 
-async function main(): Promise<number> {
+interface Command {
+  readonly suite: string;
+  readonly options: Omit<SuiteOptions, 'signal'>;
+  readonly json: string | undefined;
+}
+
+/** Undefined when it is none of ours. */
+function readCommand(): Command | undefined {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
     options: {
       json: { type: 'string' },
       rounds: { type: 'string' },
-      only: { type: 'string', multiple: true },
+      only: { type: 'string', multiple: true, default: [] },
+      server: { type: 'string', default: 'playground' },
+      rtt: { type: 'string' },
+      profile: { type: 'boolean', default: false },
     },
   });
-  const name = positionals[0] ?? '';
-  const suite = suites[name];
+  const [suite = ''] = positionals;
+  const { json, only, profile } = values;
   const rounds = Number(values.rounds ?? DEFAULT_ROUNDS);
-  if (suite === undefined || !Number.isInteger(rounds) || rounds < 1) {
+  const server = storeNames.find((name) => name === values.server);
+  const rtts = values.rtt === undefined ? allRtts : [Number(values.rtt)];
+  const isPossible = rtts.every((rtt) => allRtts.includes(rtt)) && Object.hasOwn(suites, suite);
+  if (!isPossible || server === undefined || !Number.isInteger(rounds) || rounds < 1) {
+    return undefined;
+  }
+  return { suite, json, options: { rounds, only, server, rtts, profile } };
+}
+
+async function main(signal: AbortSignal): Promise<number> {
+  const command = readCommand();
+  const suite = suites[command?.suite ?? ''];
+  if (command === undefined || suite === undefined) {
     process.stderr.write(
-      `usage: npm run bench -- SUITE [--json FILE] [--rounds N] [--only NAME]...; SUITE one of: ${Object.keys(suites).join(' ')}\n`,
+      `usage: npm run bench -- SUITE [--json FILE] [--rounds N] [--only NAME]... [--server ${storeNames.join('|')}] [--rtt ${allRtts.join('|')}] [--profile]; SUITE one of: ${Object.keys(suites).join(' ')}\n`,
     );
     return 2;
   }
-  const interrupted = new AbortController();
-  process.once('SIGINT', () => interrupted.abort(new Error('interrupted')));
-  const only = values.only ?? [];
-  const { measurements, notes } = await suite({ rounds, only, signal: interrupted.signal });
+  // Everything is on loopback: programs of others stop at a bundle that they do not like.
+  delete process.env['AWS_CA_BUNDLE'];
+  // Stores are filled with the SDK; its notice about Node versions is not ours.
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
+  const { measurements, notes } = await suite({ ...command.options, signal });
   const report: SuiteReport = {
-    suite: name,
+    suite: command.suite,
     machine: describeMachine(),
     results: measurements.map(resultOf),
     notes,
   };
   process.stdout.write(`${formatReport(report)}\n`);
-  if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(report)}\n`);
+  if (command.json !== undefined) await writeFile(command.json, `${JSON.stringify(report)}\n`);
   return 0;
 }
 
-process.exitCode = await main();
+const signal = stopSignal();
+try {
+  process.exitCode = await main(signal);
+} catch (error) {
+  const isUsage = error instanceof TypeError && 'code' in error;
+  if (!signal.aborted && !isUsage) throw error;
+  process.stderr.write(`bench: ${isUsage ? error.message : 'interrupted'}\n`);
+  process.exitCode = isUsage ? 2 : 130;
+}

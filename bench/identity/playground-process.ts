@@ -1,5 +1,6 @@
 /** The playground in a process of its own, so that its work is not counted as wire's. */
 import { type Playground, startPlayground } from '../../src/demo/playground.ts';
+import { serveParent } from '../child-program.ts';
 
 /** What is said to the parent once everything listens. */
 export type PlaygroundFacts = Pick<Playground, 'issuer' | 'endpoint' | 'audience' | 'role'>;
@@ -8,13 +9,10 @@ export type PlaygroundFacts = Pick<Playground, 'issuer' | 'endpoint' | 'audience
 const ACCESS_TOKEN_SECONDS = 4;
 
 const ending = new AbortController();
-const playground = await startPlayground(
+await using playground = await startPlayground(
   { accessTokenSeconds: ACCESS_TOKEN_SECONDS },
   ending.signal,
 );
-process.once('disconnect', () => {
-  ending.abort();
-  void playground[Symbol.asyncDispose]();
-});
 const { issuer, endpoint, audience, role } = playground;
-process.send?.({ issuer, endpoint, audience, role } satisfies PlaygroundFacts);
+await serveParent({ issuer, endpoint, audience, role } satisfies PlaygroundFacts, {});
+ending.abort();

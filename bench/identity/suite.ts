@@ -2,8 +2,6 @@
  * What identity costs: from `login` to the first credentials with a person who approves at once
  * (the provider's poll interval of a second included), and one renewal with a new access token.
  */
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +13,7 @@ import { systemClock as clock } from '../../src/lib/clock.ts';
 import { Closers } from '../../src/lib/closers.ts';
 import { silentLog as log } from '../../src/lib/log.ts';
 import { RenewingCredentials } from '../../src/sts/renewing-credentials.ts';
+import { ChildProgram } from '../child-program.ts';
 import type { SuiteOptions, SuiteOutcome } from '../main.ts';
 import type { PlaygroundFacts } from './playground-process.ts';
 
@@ -34,10 +33,9 @@ interface Sample {
 }
 
 export async function measureIdentity({ rounds, signal }: SuiteOptions): Promise<SuiteOutcome> {
-  await using closers = new Closers();
-  const child = fork(new URL('./playground-process.js', import.meta.url));
-  closers.defer(async () => await ended(child));
-  const [playground] = (await once(child, 'message', { signal })) as [PlaygroundFacts];
+  const script = new URL('./playground-process.js', import.meta.url);
+  await using child = await ChildProgram.start<PlaygroundFacts>(script, [], signal);
+  const playground = child.facts;
   const logins: number[] = [];
   const renewals: Sample[] = [];
   // The first round warms code and connections up, and is not counted.
@@ -122,11 +120,4 @@ async function measured(work: () => Promise<void>): Promise<Sample> {
   const wallMs = performance.now() - started;
   const { user, system } = process.cpuUsage(cpu);
   return { wallMs, cpuMs: (user + system) / 1000 };
-}
-
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return;
-  const gone = once(child, 'exit');
-  child.disconnect();
-  await gone;
 }

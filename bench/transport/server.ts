@@ -1,17 +1,15 @@
 /** A server of the benchmark's tree in a process of its own, and what the process costs. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rmdir } from 'node:fs/promises';
+import { mkdtemp, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { run } from '../../scripts/demo/programs.ts';
-import { KiB, MiB } from '../../src/lib/bytes.ts';
+import { cpuUsOf, memoryMbOf } from '../process-cost.ts';
 
 export type ServerName = 'wire' | 'libfuse-c' | 'libfuse-c-threads' | 'fuse-native';
 
 export type Content = 'planted' | 'empty';
-
-const NS_PER_US = 1000;
 
 /** Program and arguments of a server; `memoryFs` is the compiled one. */
 function commandOf(
@@ -69,22 +67,18 @@ export class Server implements AsyncDisposable {
     return server;
   }
 
-  /** Time on a processor so far, of all threads, in us. The scheduler counts in ns. */
+  /** Time on a processor so far, in us. */
   async cpuUs(): Promise<number> {
-    const tasks = `/proc/${this.#child.pid}/task`;
-    let total = 0;
-    for (const task of await readdir(tasks)) {
-      const stat = await readFile(join(tasks, task, 'schedstat'), 'utf8').catch(() => '0');
-      total += Number(stat.split(' ')[0]) / NS_PER_US;
-    }
-    return total;
+    return await cpuUsOf(this.#pid);
   }
 
   /** Memory in use, in MB of 2^20 bytes. */
   async rssMb(): Promise<number> {
-    const status = await readFile(`/proc/${this.#child.pid}/status`, 'utf8');
-    const kib = /^VmRSS:\s+(\d+)/m.exec(status)?.[1];
-    return (Number(kib) * KiB) / MiB;
+    return await memoryMbOf(this.#pid, 'VmRSS');
+  }
+
+  get #pid(): number {
+    return this.#child.pid ?? 0;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

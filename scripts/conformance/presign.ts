@@ -1,5 +1,5 @@
 /**
- * A presigned PUT, signed here: a client that is not the SDK has to be able to.
+ * Presigned requests, signed here: a client that is not the SDK has to be able to.
  *
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
  */
@@ -15,8 +15,22 @@ export interface Signer {
 
 const LIFE_SECONDS = 300;
 
-/** `key` of letters, digits, `-`, `.`, `_` and `/` only: the path is not encoded. */
+export interface PresignedRequest {
+  readonly method: 'GET' | 'HEAD' | 'PUT';
+  /** Of letters, digits, `-`, `.`, `_` and `/` only: the path is not encoded. Empty for the bucket. */
+  readonly key: string;
+  readonly query?: Readonly<Record<string, string>>;
+}
+
 export function presignPut(signer: Signer, key: string, now: Date): URL {
+  return presign(signer, { method: 'PUT', key }, now);
+}
+
+export function presign(
+  signer: Signer,
+  { method, key, query: asked }: PresignedRequest,
+  now: Date,
+): URL {
   const { region, bucket, credentials } = signer;
   const time = now.toISOString().replace(/[-:]|\.\d{3}/g, '');
   const day = time.slice(0, 8);
@@ -29,13 +43,14 @@ export function presignPut(signer: Signer, key: string, now: Date): URL {
     'X-Amz-Expires': String(LIFE_SECONDS),
     ...(credentials.sessionToken && { 'X-Amz-Security-Token': credentials.sessionToken }),
     'X-Amz-SignedHeaders': 'host',
+    ...asked,
   };
-  // Already in the order of the canonical query: by code point.
   const query = Object.entries(parameters)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => `${name}=${encode(value)}`)
     .join('&');
   const canonical = [
-    'PUT',
+    method,
     url.pathname,
     query,
     `host:${url.host}`,

@@ -1,0 +1,108 @@
+/**
+ * A suite of workloads on mounts of the real command, beside a raw client of the same server, next
+ * to each other in each round; near the server and, through a proxy of ours, 20 ms away.
+ */
+import { rm } from 'node:fs/promises';
+import { loadavg } from 'node:os';
+import { join } from 'node:path';
+import type { SuiteOptions, SuiteOutcome } from '../main.ts';
+import { Samples } from './samples.ts';
+import { BenchScene } from './scene.ts';
+import { profileSummary } from './wire-mount.ts';
+import type { Place, Workload } from './workload.ts';
+
+/** A run ends within ten minutes, with what it takes to start and fill a store. */
+const MEASURING_MS = 7.5 * 60_000;
+/** Functions that the note of a profile names. */
+const PROFILED = 14;
+
+export interface MountedSuite<Prepared> {
+  /** In the order they run. */
+  readonly workloads: readonly Workload<Prepared>[];
+  /** Fills the bucket for `chosen`. */
+  prepare(
+    scene: BenchScene,
+    chosen: readonly Workload<Prepared>[],
+    signal: AbortSignal,
+  ): Promise<Prepared>;
+  /** What is to be known of a way to the store. */
+  describe?(
+    place: Place & Prepared,
+    signal: AbortSignal,
+  ): Promise<Readonly<Record<string, string>>>;
+}
+
+export interface MountedOutcome extends SuiteOutcome {
+  /** The most memory that a daemon ever used, in MB. */
+  readonly peakMb: number;
+}
+
+export async function measureMounted<Prepared>(
+  suite: MountedSuite<Prepared>,
+  options: SuiteOptions,
+): Promise<MountedOutcome> {
+  const { rtts, only, signal, server } = options;
+  const chosen = suite.workloads.filter(({ name }) => only.length === 0 || only.includes(name));
+  if (chosen.length === 0) throw new Error(`no such result: ${only.join(' ')}`);
+  await using scene = await BenchScene.open(server, signal);
+  const notes: Record<string, string | number> = { server: scene.store.version };
+  const possible = chosen.filter(({ name, missing }) => {
+    const why = missing?.(scene.features, server);
+    if (why !== undefined) notes[name] = `left out: ${why}`;
+    return why === undefined;
+  });
+  const prepared = await suite.prepare(scene, possible, signal);
+  const samples = new Samples();
+  for (const rttMs of rtts) {
+    const site = await scene.site(rttMs, signal);
+    const raw = await scene.rawStore(site.endpoint, signal);
+    const place = { ...prepared, scene, site, raw, round: 0, profileFolder: undefined };
+    Object.assign(notes, await suite.describe?.(place, signal));
+    notes[`rounds${site.suffix}`] = await measureRounds(possible, place, samples, options);
+    if (options.profile) Object.assign(notes, await profiles(possible, place, signal));
+  }
+  notes['load at the end'] = (loadavg()[0] ?? Number.NaN).toFixed(1);
+  const { measurements } = samples;
+  return { measurements, notes: { ...notes, ...samples.notes }, peakMb: Math.max(...scene.peaks) };
+}
+
+/** As many rounds as are asked for and fit. */
+async function measureRounds<Prepared>(
+  workloads: readonly Workload<Prepared>[],
+  place: Place & Prepared,
+  samples: Samples,
+  { rounds, rtts, signal }: SuiteOptions,
+): Promise<number> {
+  const started = performance.now();
+  const { suffix, rttMs } = place.site;
+  for (let round = 0; round < rounds; round += 1) {
+    for (const workload of workloads) {
+      signal.throwIfAborted();
+      samples.add(workload, suffix, await workload.measure({ ...place, round }, signal));
+    }
+    const spentMs = performance.now() - started;
+    const seconds = (spentMs / 1000).toFixed(0);
+    process.stderr.write(`bench: round ${round + 1} of ${rounds} at ${rttMs} ms: ${seconds} s\n`);
+    const perRoundMs = spentMs / (round + 1);
+    if (spentMs + perRoundMs > MEASURING_MS / rtts.length) return round + 1;
+  }
+  return rounds;
+}
+
+/** One more round, not counted, in which the daemon tells where its time goes. */
+async function profiles<Prepared>(
+  workloads: readonly Workload<Prepared>[],
+  place: Place & Prepared,
+  signal: AbortSignal,
+): Promise<Readonly<Record<string, string>>> {
+  const notes: Record<string, string> = {};
+  for (const workload of workloads) {
+    const name = `${workload.name}${place.site.suffix}`;
+    const profileFolder = join(process.cwd(), 'build', 'bench', 'profiles', name);
+    await rm(profileFolder, { recursive: true, force: true });
+    await workload.measure({ ...place, profileFolder }, signal);
+    const summary = await profileSummary(profileFolder, PROFILED);
+    if (summary !== '') notes[`${name}, time of the daemon in %`] = summary;
+  }
+  return notes;
+}
