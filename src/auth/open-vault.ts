@@ -1,4 +1,5 @@
 /** Choosing the vault's key, and trying the vault by a write and a read before it is needed. */
+import { hkdfSync } from 'node:crypto';
 import path from 'node:path';
 
 import type { Clock } from '../lib/clock.ts';
@@ -40,10 +41,14 @@ export interface OpenedVault {
   readonly vault: TokenVault;
   /** For people: `~/…/logins.sealed, its key in the keychain`. */
   readonly storedIn: string;
+  /** 32 bytes for another use of this state, made of the vault's key (RFC 5869) and lost with it. */
+  readonly deriveKey: (purpose: string) => Buffer;
 }
 
 /** Where a new vault's key goes when nobody says: the first of these that keeps it. */
 const SAFE_KINDS = ['keychain', 'systemd-creds', 'kernel-keyring'] as const;
+
+const DERIVED_BYTES = 32;
 
 /** The one file of the vault of `stateDir`. */
 export function vaultFileOf(stateDir: string): string {
@@ -73,7 +78,9 @@ export async function openVault(options: VaultOptions, signal: AbortSignal): Pro
       await openKey(source, places, during);
     const vault = new SealedVault(file, key, reopen, clock);
     await vault.list(signal);
-    return { vault, storedIn: `${file}, its key in ${placeOf(key.source, options)}` };
+    const deriveKey = (purpose: string): Buffer =>
+      Buffer.from(hkdfSync('sha256', key.bytes, '', `wire ${purpose}`, DERIVED_BYTES));
+    return { vault, storedIn: `${file}, its key in ${placeOf(key.source, options)}`, deriveKey };
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof WireError) throw error;

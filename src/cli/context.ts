@@ -83,20 +83,29 @@ export async function commandSettings(
   const profile = chooseProfile(config, wanted);
   const typed = typedFlags(flags);
   const resolved = resolveSettings(typed, environment, profile.settings);
-  const settings = withAbsolutePaths(resolved, context.workingDirectory);
+  const settings = withAbsolutePaths(resolved, context.workingDirectory, paths.home);
   for (const line of settingsWarnings(settings)) {
     terminal.say(`${terminal.style('yellow', 'Warning:')} ${line}`);
   }
   return { profile, settings, profileNamed: Boolean(wanted) };
 }
 
-/** A process in the background leaves the folder where the command was started. */
-function withAbsolutePaths(settings: Settings, workingDirectory: string): Settings {
-  const { tokenFile, mytokenFile } = settings;
+/** A process in the background leaves the folder where the command was started; `~` is no shell's. */
+function withAbsolutePaths(
+  settings: Settings,
+  workingDirectory: string,
+  home: string | undefined,
+): Settings {
+  const { tokenFile, mytokenFile, cacheDir } = settings;
+  const absolute = (path: string): string =>
+    home !== undefined && path.startsWith('~/')
+      ? resolve(home, path.slice(2))
+      : resolve(workingDirectory, path);
   return {
     ...settings,
-    ...(tokenFile !== undefined && { tokenFile: resolve(workingDirectory, tokenFile) }),
-    ...(mytokenFile !== undefined && { mytokenFile: resolve(workingDirectory, mytokenFile) }),
+    ...(tokenFile !== undefined && { tokenFile: absolute(tokenFile) }),
+    ...(mytokenFile !== undefined && { mytokenFile: absolute(mytokenFile) }),
+    ...(cacheDir !== undefined && { cacheDir: absolute(cacheDir) }),
   };
 }
 

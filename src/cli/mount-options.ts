@@ -3,7 +3,8 @@ import type { MountOptions } from '../daemon/mount-parts.ts';
 import { WireError } from '../lib/wire-error.ts';
 
 /** For the help. */
-export const mountWords = 'ro,allow_other,uid=N,gid=N,umask=OOO,noatime,noexec,fsname=NAME';
+export const mountWords =
+  'ro,allow_other,uid=N,gid=N,umask=OOO,noatime,noexec,no_passthrough,fsname=NAME';
 
 export interface GivenOptions {
   readonly readOnly: boolean;
@@ -36,6 +37,8 @@ export function readMountOptions(lists: readonly string[]): GivenOptions {
     relatime: () => (options.noAtime = false),
     noexec: () => (options.noExec = true),
     exec: () => (options.noExec = false),
+    passthrough: () => (options.passthrough = true),
+    no_passthrough: () => (options.passthrough = false),
     nosuid: () => undefined,
     nodev: () => undefined,
     'subtype=wire': () => undefined,

@@ -1,6 +1,7 @@
 /** The command line. What commands do is loaded when they are run, so that `--help` is quick. */
 import { Command } from 'commander';
 import { logLevels } from '../lib/log.ts';
+import { addCache } from './commands/cache.ts';
 import { addCredentials } from './commands/credentials.ts';
 import { addEnv } from './commands/env.ts';
 import { addLogin } from './commands/login.ts';
@@ -29,7 +30,7 @@ export function buildProgram(version: string, terminal: Terminal, bind: Bind): C
       outputError: (text) =>
         terminal.fail(`${text.replace(/^error: /, '').trim()}; see: wire --help`),
     });
-  const talk = [addLogin, addMount, addUnmount, addStatus, addWhoAmI];
+  const talk = [addLogin, addMount, addUnmount, addStatus, addCache, addWhoAmI];
   const give = [addToken, addCredentials, addEnv];
   for (const add of [...talk, ...give, addLogout]) add(program, bind);
   addExamples(program, [

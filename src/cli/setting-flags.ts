@@ -27,6 +27,19 @@ export const credentialOptions: readonly OptionName[] = [
   'sessionPolicy',
 ];
 
+/** How content and names are held: of `wire mount`. */
+export const readingOptions: readonly OptionName[] = [
+  'memoryBytes',
+  'cacheMode',
+  'cacheDir',
+  'cacheBytes',
+  'cacheEncrypted',
+  'listTtlMs',
+  'consistency',
+  'addressing',
+  'requesterPays',
+];
+
 export function addSettingFlags(command: Command, names: readonly OptionName[]): Command {
   for (const name of names) {
     const option: Option<unknown> = options[name];

@@ -2,9 +2,19 @@
  * The one table of what can be set about a login and its store. Flags, `WIRE_*` environment and
  * profile keys are all derived from it, so that they cannot drift.
  */
+import { GiB, MiB } from '../lib/bytes.ts';
 import type { Parse } from './parsed.ts';
 import {
+  type Addressing,
+  addressings,
+  type CacheMode,
+  type Consistency,
+  cacheModes,
+  consistencies,
+  parseBytesFrom,
+  parseChoice,
   parseHosts,
+  parseMs,
   parsePath,
   parseScopes,
   parseSeconds,
@@ -46,6 +56,15 @@ interface OptionTable {
   readonly oidcAgent: Option<string>;
   readonly mytokenServer: Option<string>;
   readonly mytokenFile: Option<string>;
+  readonly memoryBytes: Option<number>;
+  readonly cacheMode: Option<CacheMode>;
+  readonly cacheDir: Option<string>;
+  readonly cacheBytes: Option<number>;
+  readonly cacheEncrypted: Option<boolean>;
+  readonly listTtlMs: Option<number>;
+  readonly consistency: Option<Consistency>;
+  readonly addressing: Option<Addressing>;
+  readonly requesterPays: Option<boolean>;
   readonly ca: Option<string>;
   readonly insecureHosts: Option<readonly string[]>;
   readonly endpointHosts: Option<readonly string[]>;
@@ -176,6 +195,77 @@ export const options: OptionTable = {
     key: 'mytoken-file',
     parse: parsePath,
     help: 'file with the mytoken; a rotated one is written back',
+  },
+  memoryBytes: {
+    flag: '--memory <size>',
+    environment: 'WIRE_MEMORY',
+    key: 'memory',
+    parse: parseBytesFrom(8 * MiB),
+    help: 'memory for what is read, read ahead and sent, of all mounts of a process',
+    fallback: 48 * MiB,
+  },
+  cacheMode: {
+    flag: '--cache <mode>',
+    environment: 'WIRE_CACHE',
+    key: 'cache',
+    parse: parseChoice(cacheModes),
+    help: `what is kept on the local disk: ${cacheModes.join(', ')}`,
+    fallback: 'minimal',
+  },
+  cacheDir: {
+    flag: '--cache-dir <folder>',
+    environment: 'WIRE_CACHE_DIR',
+    key: 'cache-dir',
+    parse: parsePath,
+    help: 'folder of what is kept (default: ~/.cache/wire)',
+  },
+  cacheBytes: {
+    flag: '--cache-size <size>',
+    environment: 'WIRE_CACHE_SIZE',
+    key: 'cache-size',
+    parse: parseBytesFrom(MiB),
+    help: 'most that is kept there',
+    fallback: 10 * GiB,
+  },
+  cacheEncrypted: {
+    flag: '--cache-encrypt <on|off>',
+    environment: 'WIRE_CACHE_ENCRYPT',
+    key: 'cache-encrypt',
+    parse: parseSwitch,
+    help: 'keep it encrypted, with a key from the vault of logins',
+    fallback: false,
+  },
+  listTtlMs: {
+    flag: '--list-ttl <time>',
+    environment: 'WIRE_LIST_TTL',
+    key: 'list-ttl',
+    parse: parseMs,
+    help: 'how long names and attributes are repeated without asking the store',
+    fallback: 1000,
+  },
+  consistency: {
+    flag: '--consistency <ttl|strict>',
+    environment: 'WIRE_CONSISTENCY',
+    key: 'consistency',
+    parse: parseChoice(consistencies),
+    help: 'strict: ask the store at each open, whatever the TTL',
+    fallback: 'ttl',
+  },
+  addressing: {
+    flag: '--addressing <auto|path|virtual>',
+    environment: 'WIRE_ADDRESSING',
+    key: 'addressing',
+    parse: parseChoice(addressings),
+    help: 'bucket in the path of URLs or in the name of the host',
+    fallback: 'auto',
+  },
+  requesterPays: {
+    flag: '--requester-pays <on|off>',
+    environment: 'WIRE_REQUESTER_PAYS',
+    key: 'requester-pays',
+    parse: parseSwitch,
+    help: 'accept to pay for requests to buckets whose owner does not',
+    fallback: false,
   },
   ca: {
     flag: '--ca <path>',

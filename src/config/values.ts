@@ -1,4 +1,5 @@
 /** Readers of the kinds of value that options have. Pure: no environment, no files. */
+import { formatBytes } from '../lib/bytes.ts';
 import { isLoopback } from '../lib/host-name.ts';
 import { bad, good, type Parse, type Parsed } from './parsed.ts';
 
@@ -51,6 +52,46 @@ export const parseSeconds: Parse<number> = (text) => {
   return seconds > 0 ? good(seconds) : bad('must be longer than nothing');
 };
 
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** A time in ms, which may be none: `500ms`, `1s`, `10m`, `0s`. */
+export const parseMs: Parse<number> = (text) => {
+  const [, digits, unit] = /^(\d{1,9})(ms|s|m|h)$/.exec(text) ?? [];
+  const scale = unit === undefined ? undefined : unitMs[unit];
+  return digits === undefined || scale === undefined
+    ? bad('is not a time such as 500ms, 1s or 10m')
+    : good(Number(digits) * scale);
+};
+
+const unitPowers: Readonly<Record<string, number>> = { k: 1, m: 2, g: 3, t: 4 };
+
+/** Bytes, in powers of 1024: `48M`, `48MiB`, `10G`, `1048576`. */
+export const parseBytes: Parse<number> = (text) => {
+  const [, digits, unit] = /^(\d{1,15})(?:([kmgt])(?:i?b)?|b)?$/i.exec(text) ?? [];
+  if (digits === undefined) return bad('is not a size such as 48M or 10G');
+  const bytes =
+    Number(digits) * (unit === undefined ? 1 : 1024 ** (unitPowers[unit.toLowerCase()] ?? 0));
+  return Number.isSafeInteger(bytes) && bytes > 0 ? good(bytes) : bad('must be more than nothing');
+};
+
+/** A size of at least `least` bytes. */
+export function parseBytesFrom(least: number): Parse<number> {
+  return (text) => {
+    const parsed = parseBytes(text);
+    return parsed.ok && parsed.value < least
+      ? bad(`must be at least ${formatBytes(least)}`)
+      : parsed;
+  };
+}
+
+/** One of a few words. */
+export function parseChoice<const Word extends string>(words: readonly Word[]): Parse<Word> {
+  return (text) => {
+    const word = words.find((known) => known === text);
+    return word === undefined ? bad(`is none of ${words.join(', ')}`) : good(word);
+  };
+}
+
 /** `on` or `off`. */
 export const parseSwitch: Parse<boolean> = (text) => {
   if (text === 'on' || text === 'true') return good(true);
@@ -69,10 +110,19 @@ export const tokenSourceNames = [
 ] as const;
 export type TokenSourceName = (typeof tokenSourceNames)[number];
 
-export const parseTokenSource: Parse<TokenSourceName> = (text) => {
-  const name = tokenSourceNames.find((known) => known === text);
-  return name === undefined ? bad(`is none of ${tokenSourceNames.join(', ')}`) : good(name);
-};
+export const parseTokenSource: Parse<TokenSourceName> = parseChoice(tokenSourceNames);
+
+/** What of a mount is kept on the local disk, in the words of rclone and sts-wire. */
+export const cacheModes = ['off', 'minimal', 'writes', 'full'] as const;
+export type CacheMode = (typeof cacheModes)[number];
+
+/** Whether open(2) asks the store although the TTL has not passed. */
+export const consistencies = ['ttl', 'strict'] as const;
+export type Consistency = (typeof consistencies)[number];
+
+/** Where the name of a bucket stands in a URL. */
+export const addressings = ['auto', 'path', 'virtual'] as const;
+export type Addressing = (typeof addressings)[number];
 
 /** Names or addresses of hosts, each perhaps with a port, separated by spaces or commas. */
 export const parseHosts: Parse<readonly string[]> = (text) => {

@@ -4,6 +4,7 @@ import { ensurePrivateDir } from '../config/paths.ts';
 import { resolveMountPoint } from '../fuse/linux/mount-point.ts';
 import { forceUnmount, listMounts } from '../fuse/linux/unmount.ts';
 import { openNetwork } from '../net/network.ts';
+import { ContentCache, cachePlanOf, cacheUsage, clearCache } from './content-cache.ts';
 import { findProcesses } from './control-client.ts';
 import { ControlServer } from './control-server.ts';
 import type { Daemon, MountsRequest } from './daemon.ts';
@@ -12,6 +13,7 @@ import { issueCredentials, serveCredentials } from './issue-credentials.ts';
 import { removeMadeOf } from './mount-point.ts';
 import { type MountEvents, MountProcess } from './mount-process.ts';
 import { connectionOf } from './mount-specs.ts';
+import { tendFiles } from './mounted-files.ts';
 import { type OwnPlace, refuseOwnPlaces } from './own-places.ts';
 import { getToken } from './printed-token.ts';
 import { createParts } from './real-parts.ts';
@@ -64,6 +66,12 @@ function createDaemon(surroundings: Surroundings): Daemon {
       ]);
       return composeStatus(processes, kernel, logins);
     },
+    files: async (verb, path, progress, signal) =>
+      await tendFiles(verb, path, progress, paths.runtimeDir, signal),
+    cacheUsage: async (settings, signal) =>
+      await cacheUsage(cachePlanOf(settings, surroundings), surroundings, signal),
+    clearCache: async (settings, signal) =>
+      await clearCache(cachePlanOf(settings, surroundings), surroundings, signal),
     credentials: async (request, events, signal) =>
       await issueCredentials(request, events, surroundings, signal),
     serveCredentials: async (request, events, signal) =>
@@ -74,8 +82,8 @@ function createDaemon(surroundings: Surroundings): Daemon {
 }
 
 /** What is read or written while a mount is served. */
-function ownPlaces({ paths, logFile }: Surroundings): readonly OwnPlace[] {
-  const { configFile, stateDir, runtimeDir, cacheDir } = paths;
+function ownPlaces({ paths, logFile }: Surroundings, cacheDir: string): readonly OwnPlace[] {
+  const { configFile, stateDir, runtimeDir } = paths;
   return [
     { what: 'the configuration', path: configFile },
     { what: 'the folder of logins and unsaved files', path: stateDir },
@@ -99,11 +107,14 @@ async function mountAll(
   const connection = connectionOf(chosen.settings, issuer);
   // A token that wire cannot renew and that has expired: no folder need be taken for that.
   if (chosen.fixed) await tokens.accessToken(0, signal);
-  const places = ownPlaces(surroundings);
+  const plan = cachePlanOf(chosen.settings, surroundings);
+  const places = ownPlaces(surroundings, plan.folder);
   for (const { mountPoint } of request.mounts) await refuseOwnPlaces(mountPoint, places);
   await ensurePrivateDir(paths.stateDir, uid, signal);
   await ensurePrivateDir(paths.runtimeDir, uid, signal);
-  const mounts = new MountProcess(createParts(tokens, surroundings), events);
+  await using content = new ContentCache(plan, surroundings);
+  const parts = createParts(tokens, content, chosen.settings, surroundings);
+  const mounts = new MountProcess(parts, events);
   const dying = atExit(() => mounts.crash());
   const startedMs = clock.now();
   const control = await ControlServer.listen({
@@ -114,6 +125,7 @@ async function mountAll(
       status: () => ({ pid, version, startedMs, mounts: mounts.status }),
       unmount: async ({ mountPoint, lazy }, until) =>
         await mounts.unmount(mountPoint, lazy ? 'lazy' : 'wait', until),
+      files: async (asked, progress, until) => await mounts.files(asked, progress, until),
     },
   });
   try {

@@ -59,10 +59,13 @@ export function openStores(
   surroundings: Surroundings,
 ): SharedStores {
   const { clock, log, network } = surroundings;
-  const { endpoint, region } = connection;
+  const { endpoint, region, addressing = 'auto', requesterPays = false } = connection;
   const keeper = openCredentials(connection, rights, tokens, surroundings);
   const { credentials } = keeper;
-  const stores = createS3Stores({ endpoint, region, credentials, network, clock, log });
+  const stores = createS3Stores({
+    ...{ endpoint, region, addressing, requesterPays },
+    ...{ credentials, network, clock, log },
+  });
   return {
     stores,
     get credentialsUntilMs() {

@@ -3,15 +3,19 @@ import type { Stats } from 'node:fs';
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { WireError } from '../lib/wire-error.ts';
 import {
+  type FilesRequest,
   MAX_ANSWER_BYTES,
   type ProcessStatus,
+  readFilesLine,
   readProcessStatus,
   readRefusal,
   type UnmountRequest,
 } from './control-protocol.ts';
 import { socketSuffix } from './control-server.ts';
+import type { FileProgress } from './mount-parts.ts';
 
 /** A living process and the socket it answers on. */
 export interface FoundProcess {
@@ -45,6 +49,32 @@ export async function requestUnmount(
   signal: AbortSignal,
 ): Promise<void> {
   await call(socketPath, 'POST', '/unmount', JSON.stringify(asked), signal);
+}
+
+/**
+ * Does something with files of a mount, telling how far it is.
+ *
+ * @throws WireError as the process refused; `unreachable` when it ended meanwhile.
+ */
+export async function requestFiles(
+  socketPath: string,
+  asked: FilesRequest,
+  progress: (done: FileProgress) => void,
+  signal: AbortSignal,
+): Promise<FileProgress> {
+  const answer = await send(socketPath, 'POST', '/files', JSON.stringify(asked), signal);
+  if (answer.statusCode !== 200) throw readRefusal(await readAnswer(answer));
+  for await (const line of createInterface({
+    input: answer,
+    crlfDelay: Number.POSITIVE_INFINITY,
+  })) {
+    const told = readFilesLine(line);
+    if (told.done) return told.progress;
+    progress(told.progress);
+  }
+  signal.throwIfAborted();
+  const answered = 'the process that mounts it ended';
+  throw new WireError('unreachable', { tried: `${asked.verb} files`, answered });
 }
 
 async function socketsIn(runtimeDir: string): Promise<readonly string[]> {
@@ -94,14 +124,24 @@ async function call(
   body: string | undefined,
   signal: AbortSignal,
 ): Promise<string> {
-  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+  const answer = await send(socketPath, method, path, body, signal);
+  const text = await readAnswer(answer);
+  if (answer.statusCode !== 200) throw readRefusal(text);
+  return text;
+}
+
+async function send(
+  socketPath: string,
+  method: 'GET' | 'POST',
+  path: string,
+  body: string | undefined,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  return await new Promise((resolve, reject) => {
     const sent = request({ socketPath, method, path, signal, agent: false }, resolve);
     sent.on('error', reject);
     sent.end(body);
   });
-  const text = await readAnswer(answer);
-  if (answer.statusCode !== 200) throw readRefusal(text);
-  return text;
 }
 
 async function readAnswer(answer: IncomingMessage): Promise<string> {

@@ -1,7 +1,9 @@
 /**
  * What is said over a control socket: HTTP/1.1 with JSON bodies. `GET /status` answers
- * `ProcessStatus`; `POST /unmount` takes `UnmountRequest` and answers `{}`. A refusal is a status
- * of 400 or more with `Refusal`. No verb gives out a token or a key, nor names an endpoint.
+ * `ProcessStatus`; `POST /unmount` takes `UnmountRequest` and answers `{}`; `POST /files` takes
+ * `FilesRequest` and answers a line of JSON for each `FileProgress`, the last one when it is done,
+ * or a line with `refusal`. A refusal is a status of 400 or more with `Refusal`. No verb gives out
+ * a token or a key, nor names an endpoint.
  */
 import { KiB, MiB } from '../lib/bytes.ts';
 import {
@@ -11,6 +13,7 @@ import {
   type WireErrorKind,
 } from '../lib/wire-error.ts';
 import type { MountStatus } from './mount.ts';
+import { type FileProgress, type FileVerb, fileVerbs } from './mount-parts.ts';
 
 /** A request names a path or two: PATH_MAX is 4096 bytes, six times that when escaped. */
 export const MAX_REQUEST_BYTES: number = 32 * KiB;
@@ -34,6 +37,19 @@ export interface UnmountRequest {
   readonly lazy: boolean;
 }
 
+export interface FilesRequest {
+  readonly verb: FileVerb;
+  readonly mountPoint: string;
+  /** Names from the root of the mount on; none: the whole mount. */
+  readonly path: readonly string[];
+}
+
+/** One line of the answer to a `FilesRequest`. */
+export type FilesLine =
+  | { readonly progress: FileProgress }
+  | { readonly done: FileProgress }
+  | { readonly refusal: Refusal };
+
 /** A `WireError` on the way. */
 export interface Refusal {
   readonly kind: WireErrorKind;
@@ -50,6 +66,39 @@ export function readUnmountRequest(text: string): UnmountRequest {
   if (typeof mountPoint === 'string' && typeof lazy === 'boolean') return { mountPoint, lazy };
   const answered = 'not {"mountPoint": "…", "lazy": false}';
   throw new WireError('usage', { tried: 'read the request', answered });
+}
+
+/** @throws WireError `usage` for anything else than a `FilesRequest`. */
+export function readFilesRequest(text: string): FilesRequest {
+  const fields = readFields(text);
+  const verb = fileVerbs.find((known) => known === fields?.['verb']);
+  const mountPoint = fields?.['mountPoint'];
+  const path = fields?.['path'];
+  if (
+    verb !== undefined &&
+    typeof mountPoint === 'string' &&
+    Array.isArray(path) &&
+    path.every((part) => typeof part === 'string')
+  ) {
+    return { verb, mountPoint, path };
+  }
+  const answered = 'not {"verb": "warm", "mountPoint": "…", "path": ["…"]}';
+  throw new WireError('usage', { tried: 'read the request', answered });
+}
+
+/** @throws WireError as the line refuses; `internal` when it is none of ours. */
+export function readFilesLine(text: string): {
+  readonly progress: FileProgress;
+  readonly done: boolean;
+} {
+  const fields = readFields(text);
+  if (fields?.['refusal'] !== undefined) throw readRefusal(JSON.stringify(fields['refusal']));
+  const told = (fields?.['progress'] ?? fields?.['done']) as Fields | null | undefined;
+  const [files, bytes, totalBytes] = [told?.['files'], told?.['bytes'], told?.['totalBytes']];
+  if (typeof files === 'number' && typeof bytes === 'number' && typeof totalBytes === 'number') {
+    return { progress: { files, bytes, totalBytes }, done: fields?.['done'] !== undefined };
+  }
+  throw new WireError('internal', { tried: 'read how far it is', answered: 'no progress' });
 }
 
 /** @throws WireError `internal` for anything else than a `ProcessStatus`. */

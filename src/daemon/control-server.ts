@@ -10,19 +10,26 @@ import { join } from 'node:path';
 import type { Log } from '../lib/log.ts';
 import { WireError } from '../lib/wire-error.ts';
 import {
+  type FilesLine,
+  type FilesRequest,
   MAX_REQUEST_BYTES,
   type ProcessStatus,
   REQUEST_MS,
+  readFilesRequest,
   readUnmountRequest,
   refusalOf,
   type UnmountRequest,
 } from './control-protocol.ts';
+import type { FileProgress } from './mount-parts.ts';
 
 /** sockaddr_un.sun_path holds 108 bytes on Linux and 104 on macOS, with the NUL. */
 const MAX_SOCKET_PATH_BYTES = 103;
 
 /** A person and a script or two at a time; more would be a mistake. */
 const MAX_CONNECTIONS = 16;
+
+/** Head of an answer that comes line by line. */
+const LINES = { 'content-type': 'application/x-ndjson', connection: 'close' };
 
 /** The suffix by which a client finds sockets. */
 export const socketSuffix = '.sock';
@@ -31,6 +38,11 @@ export const socketSuffix = '.sock';
 export interface ControlVerbs {
   status(): ProcessStatus;
   unmount(request: UnmountRequest, signal: AbortSignal): Promise<void>;
+  files(
+    request: FilesRequest,
+    progress: (done: FileProgress) => void,
+    signal: AbortSignal,
+  ): Promise<FileProgress>;
 }
 
 export interface ControlServerOptions {
@@ -114,7 +126,8 @@ export class ControlServer implements AsyncDisposable {
       });
     });
     try {
-      send(response, 200, await this.#do(request, gone.signal));
+      if (verbOf(request) === 'POST /files') await this.#tend(request, response, gone.signal);
+      else send(response, 200, await this.#do(request, gone.signal));
     } catch (error) {
       this.#log.debug('control request refused', { error });
       send(response, error instanceof WireError ? 400 : 500, refusalOf(error));
@@ -122,8 +135,29 @@ export class ControlServer implements AsyncDisposable {
     await closed;
   }
 
+  /** Answers line by line; once the first is out, a refusal is a line too. */
+  async #tend(
+    request: IncomingMessage,
+    response: ServerResponse,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const asked = readFilesRequest(await readBody(request));
+    const say = (line: FilesLine): void => {
+      if (!response.headersSent) response.writeHead(200, LINES);
+      if (!response.destroyed) response.write(`${JSON.stringify(line)}\n`);
+    };
+    try {
+      const done = await this.#verbs.files(asked, (progress) => say({ progress }), signal);
+      say({ done });
+    } catch (error) {
+      if (!response.headersSent) throw error;
+      say({ refusal: refusalOf(error) });
+    }
+    response.end();
+  }
+
   async #do(request: IncomingMessage, signal: AbortSignal): Promise<unknown> {
-    const verb = `${request.method ?? ''} ${request.url ?? ''}`;
+    const verb = verbOf(request);
     if (verb === 'GET /status') return this.#verbs.status();
     if (verb === 'POST /unmount') {
       await this.#verbs.unmount(readUnmountRequest(await readBody(request)), signal);
@@ -131,6 +165,10 @@ export class ControlServer implements AsyncDisposable {
     }
     throw new WireError('usage', { tried: `do ${verb}`, answered: 'there is no such verb' });
   }
+}
+
+function verbOf({ method = '', url = '' }: IncomingMessage): string {
+  return `${method} ${url}`;
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {

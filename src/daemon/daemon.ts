@@ -5,6 +5,7 @@
 
 import type { Settings } from '../config/options.ts';
 import type { Source } from '../config/source.ts';
+import type { CacheUsage, ClearedCache } from './content-cache.ts';
 import type { LoginEvents, LoginInput, LoginOutcome, LogoutOutcome } from './identity.ts';
 import type {
   CredentialsEvents,
@@ -12,7 +13,7 @@ import type {
   IssuedCredentials,
   ServeEvents,
 } from './issue-credentials.ts';
-import type { MountOptions, TransportName } from './mount-parts.ts';
+import type { FileProgress, FileVerb, MountOptions, TransportName } from './mount-parts.ts';
 import type { MountEvents } from './mount-process.ts';
 import type { PrintedToken, TokenRequest } from './printed-token.ts';
 import type { Status } from './status.ts';
@@ -65,6 +66,24 @@ export interface Daemon {
   forceUnmount(mountPoint: string, signal: AbortSignal): Promise<void>;
 
   status(signal: AbortSignal): Promise<Status>;
+
+  /**
+   * Does `verb` with what lies at `path` and below it, in whichever mount that is.
+   *
+   * @throws WireError `not-found` when no mount of a living process is there, or nothing in it.
+   */
+  files(
+    verb: FileVerb,
+    path: string,
+    progress: (done: FileProgress) => void,
+    signal: AbortSignal,
+  ): Promise<FileProgress>;
+
+  /** What is kept on the local disk, where `settings` say. */
+  cacheUsage(settings: Settings, signal: AbortSignal): Promise<CacheUsage>;
+
+  /** Deletes it, pinned content too. */
+  clearCache(settings: Settings, signal: AbortSignal): Promise<ClearedCache>;
 
   /** Temporary credentials for another program. @throws WireError as `issueCredentials`. */
   credentials(

@@ -206,12 +206,21 @@ function nothingToEnd(issuer: string | undefined): WireError {
 
 /** The vault with what goes with it, made if there is none. */
 async function openContext(
-  { paths, environment, clock, log, http }: Surroundings,
+  surroundings: Surroundings,
   allowed: Pick<VaultOptions, 'insecureStorage' | 'replaceLost'>,
   signal: AbortSignal,
 ): Promise<{ readonly context: AuthContext; readonly storedIn: string }> {
+  const { clock, log, http } = surroundings;
+  const { vault, storedIn } = await openVault(vaultOptionsOf(surroundings, allowed), signal);
+  return { context: { vault, clock, log, http }, storedIn };
+}
+
+function vaultOptionsOf(
+  { paths, environment, clock, log }: Surroundings,
+  allowed: Pick<VaultOptions, 'insecureStorage' | 'replaceLost'>,
+): VaultOptions {
   const keyFile = environment['WIRE_KEY_FILE'];
-  const options = {
+  return {
     stateDir: paths.stateDir,
     ...allowed,
     log,
@@ -219,8 +228,20 @@ async function openContext(
     ...(Boolean(keyFile) && keyFile !== undefined && { keyFile }),
     ...(Boolean(environment['WIRE_NO_KEYCHAIN']) && { keychain: 'none' as const }),
   };
-  const { vault, storedIn } = await openVault(options, signal);
-  return { context: { vault, clock, log, http }, storedIn };
+}
+
+/**
+ * A key for something kept beside the logins, that only they open. Makes a vault where there is none.
+ *
+ * @throws WireError `config` when no place is safe for its key.
+ */
+export async function keyBesideLogins(
+  purpose: string,
+  surroundings: Surroundings,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  const opened = await openVault(vaultOptionsOf(surroundings, { insecureStorage: false }), signal);
+  return opened.deriveKey(purpose);
 }
 
 /** The vault there is: asking who is logged in must not make one. */

@@ -3,7 +3,14 @@
  * test hands in its own.
  */
 import type { Source } from '../config/source.ts';
+import type { Addressing } from '../config/values.ts';
 import type { FileSystem } from '../fs/filesystem.ts';
+import type { KernelCache } from '../fs/kernel-cache.ts';
+import type { ReaderFigures } from '../fs/reader.ts';
+import type { FileProgress, FileVerb } from '../fs/tending.ts';
+
+export { type FileProgress, type FileVerb, fileVerbs } from '../fs/tending.ts';
+
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { ObjectStore, ObjectStores } from '../store/object-store.ts';
@@ -25,6 +32,9 @@ export interface Connection {
   readonly expiryWaitMs: number;
   /** Ask for no more rights than a mount needs. */
   readonly narrowed: boolean;
+  /** Where the name of a bucket stands in URLs; default: found out. */
+  readonly addressing?: Addressing;
+  readonly requesterPays?: boolean;
 }
 
 /** How files look and what the kernel does with them; what is absent is as usual. */
@@ -38,6 +48,8 @@ export interface MountOptions {
   readonly defaultPermissions?: boolean;
   readonly noAtime?: boolean;
   readonly noExec?: boolean;
+  /** The kernel reads files itself that are whole on the disk: otherwise true, where it can. */
+  readonly passthrough?: boolean;
   /** First column of mount(8)'s list: otherwise the source. */
   readonly fsName?: string;
 }
@@ -88,7 +100,7 @@ export interface StoreLease extends AsyncDisposable {
  * be, and ends every operation.
  */
 export interface Attachment extends AsyncDisposable {
-  serve(fileSystem: FileSystem, log: Log): void;
+  serve(fileSystem: FileSystem, log: Log): KernelCache;
   /** The kernel has let go of the mount. */
   readonly ended: Promise<void>;
   /** @throws WireError `mount-point` when it is in use and `mode` is 'wait'. */
@@ -105,6 +117,8 @@ export interface FilesInHand {
   readonly unsavedBytes: number;
   /** The latest saves that failed, oldest first. */
   readonly failures: readonly FailedSave[];
+  /** What was read, and from where; absent where nobody counts. */
+  readonly reading?: ReaderFigures;
 }
 
 export interface FailedSave {
@@ -119,6 +133,15 @@ export interface FailedSave {
 /** The file system of a mount, with what its owner does besides serving it. */
 export interface MountedFileSystem extends FileSystem, AsyncDisposable {
   readonly state: FilesInHand;
+  /** What the kernel keeps of it can be told from now on. */
+  keptBy(kernel: KernelCache): void;
+  /** As `Tender.tend`. */
+  tend(
+    verb: FileVerb,
+    path: readonly string[],
+    progress: (done: FileProgress) => void,
+    signal: AbortSignal,
+  ): Promise<FileProgress>;
   /** @throws WireError `not-saved` when something written is not in the store. */
   sync(signal: AbortSignal): Promise<void>;
 }
@@ -137,7 +160,12 @@ export interface MountParts {
    * no more than `spec` needs where its connection is narrowed.
    */
   connect(spec: MountSpec, signal: AbortSignal): Promise<StoreLease>;
-  fileSystem(root: MountRoot, spec: MountSpec, point: MountPoint): MountedFileSystem;
+  fileSystem(
+    root: MountRoot,
+    spec: MountSpec,
+    point: MountPoint,
+    signal: AbortSignal,
+  ): Promise<MountedFileSystem>;
   /** Device number of the folder: a mount's differs from the one below. */
   deviceOf(path: string): Promise<number>;
   /** Processes that keep `mountPoint` busy, as `name (pid)`, as far as one may see them. */

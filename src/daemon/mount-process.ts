@@ -12,8 +12,15 @@
  */
 import { LinkedAbort } from '../lib/abort.ts';
 import { WireError } from '../lib/wire-error.ts';
+import type { FilesRequest } from './control-protocol.ts';
 import { type LiveMount, type MountStatus, startMount } from './mount.ts';
-import type { Attachment, MountParts, MountSpec, RightsStatus } from './mount-parts.ts';
+import type {
+  Attachment,
+  FileProgress,
+  MountParts,
+  MountSpec,
+  RightsStatus,
+} from './mount-parts.ts';
 import type { StopSignal, StopSignals } from './stop-signals.ts';
 
 /** What the one who started the mounts is told. */
@@ -76,12 +83,23 @@ export class MountProcess {
    * @throws WireError `not-found` when there is none; otherwise as `LiveMount.stop`.
    */
   async unmount(mountPoint: string, mode: 'wait' | 'lazy', signal: AbortSignal): Promise<void> {
+    await this.#mountAt(mountPoint, 'unmount').stop(mode, signal);
+  }
+
+  /** As `MountedFileSystem.tend`, of the mount that the request names. */
+  async files(
+    { verb, mountPoint, path }: FilesRequest,
+    progress: (done: FileProgress) => void,
+    signal: AbortSignal,
+  ): Promise<FileProgress> {
+    return await this.#mountAt(mountPoint, verb).tend(verb, path, progress, signal);
+  }
+
+  #mountAt(mountPoint: string, verb: string): LiveMount {
     const mount = this.#mounts.find((candidate) => candidate.mountPoint === mountPoint);
-    if (mount === undefined) {
-      const answered = 'this process does not mount it';
-      throw new WireError('not-found', { tried: `unmount ${mountPoint}`, answered });
-    }
-    await mount.stop(mode, signal);
+    if (mount !== undefined) return mount;
+    const answered = 'this process does not mount it';
+    throw new WireError('not-found', { tried: `${verb} ${mountPoint}`, answered });
   }
 
   /**

@@ -6,7 +6,7 @@ import type { Connection } from './mount-parts.ts';
 
 /** @throws WireError `usage` when there is no endpoint. */
 export function connectionOf(settings: Settings, issuer: string, tried = 'mount'): Connection {
-  const { endpoint, role, audience, durationSeconds } = settings;
+  const { endpoint, role, audience, durationSeconds, addressing, requesterPays } = settings;
   const { region = 'us-east-1' } = settings;
   if (endpoint === undefined) {
     throw new WireError('usage', {
@@ -26,5 +26,7 @@ export function connectionOf(settings: Settings, issuer: string, tried = 'mount'
     ...(role !== undefined && { role }),
     ...(audience !== undefined && { audience }),
     ...(durationSeconds !== undefined && { durationSeconds }),
+    ...(addressing !== undefined && { addressing }),
+    ...(requesterPays !== undefined && { requesterPays }),
   };
 }

@@ -20,6 +20,7 @@ import { WireError } from '../lib/wire-error.ts';
 import type {
   Attachment,
   FailedSave,
+  FilesInHand,
   MountedFileSystem,
   MountParts,
   MountRoot,
@@ -52,6 +53,7 @@ export interface MountStatus {
   readonly unsavedBytes: number;
   /** The latest saves that failed, oldest first. */
   readonly failures: readonly FailedSave[];
+  readonly reading?: FilesInHand['reading'];
 }
 
 /** What a mount holds while it lives. */
@@ -85,10 +87,12 @@ export async function startMount(
     log.info('attached');
     const lease = closers.use(await parts.connect(spec, signal));
     await checkStore(spec, lease.stores, signal);
-    const fileSystem = closers.use(parts.fileSystem(rootOf(spec, lease), spec, point));
+    const fileSystem = closers.use(
+      await parts.fileSystem(rootOf(spec, lease), spec, point, signal),
+    );
     // Before the file system is closed: nobody may be served by a closed one.
     closers.defer(async () => await letGo(attached, log));
-    attached.serve(fileSystem, log);
+    fileSystem.keptBy(attached.serve(fileSystem, log));
     await answersAtRoot(point, parts, signal);
     log.info('ready');
     return new LiveMount(spec, parts, { point, attached, lease, fileSystem }, closers.move());
@@ -173,7 +177,8 @@ export class LiveMount {
 
   get status(): MountStatus {
     const { source, readOnly, connection } = this.#spec;
-    const { openHandles, unsavedFiles, unsavedBytes, failures } = this.#held.fileSystem.state;
+    const { openHandles, unsavedFiles, unsavedBytes, failures, reading } =
+      this.#held.fileSystem.state;
     return {
       mountPoint: this.mountPoint,
       source: formatSource(source),
@@ -190,6 +195,7 @@ export class LiveMount {
       unsavedFiles,
       unsavedBytes,
       failures,
+      ...(reading !== undefined && { reading }),
     };
   }
 
@@ -201,6 +207,13 @@ export class LiveMount {
   /** Whether the server holds the credentials to what they were asked for, as far as that shows. */
   async verifyRights(): Promise<RightsStatus | undefined> {
     return await this.#held.lease.verifyRights?.();
+  }
+
+  /** As `MountedFileSystem.tend`. */
+  async tend(
+    ...args: Parameters<MountedFileSystem['tend']>
+  ): ReturnType<MountedFileSystem['tend']> {
+    return await this.#held.fileSystem.tend(...args);
   }
 
   /**

@@ -3,30 +3,36 @@ import { createHash } from 'node:crypto';
 import { rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TokenSource } from '../auth/token-source.ts';
+import type { Settings } from '../config/options.ts';
 import { formatSource, type Source } from '../config/source.ts';
 import { ObjectFileSystem } from '../fs/object-filesystem.ts';
 import { linuxTransport } from '../fuse/linux/mount.ts';
 import type { Transport } from '../fuse/transport.ts';
-import { MiB } from '../lib/bytes.ts';
 import { usersOf } from './busy.ts';
 import { openStores } from './connection-stores.ts';
 import { Connections } from './connections.ts';
+import type { ContentCache } from './content-cache.ts';
 import type { MountedFileSystem, MountParts, TransportName } from './mount-parts.ts';
 import { deviceOf, prepareMountPoint } from './mount-point.ts';
 import { isPassedDescriptor } from './passed-descriptor.ts';
 import { rightsOf } from './rights.ts';
 import type { Surroundings } from './surroundings.ts';
 
-/** Blocks of objects that a mount keeps in memory. */
-const MEMORY_BYTES = 48 * MiB;
-
-/** How long a name may be out of date against other writers of the bucket. */
+/** How long a name may be out of date against other writers of the bucket, when nobody says. */
 const LIST_TTL_MS = 1000;
 
 /** Permission bits that files do not have unless somebody says so: 0644 and 0755 remain. */
 const USUAL_UMASK = 0o022;
 
-export function createParts(tokens: TokenSource, surroundings: Surroundings): MountParts {
+/** How names are believed. */
+export type Freshness = Pick<Settings, 'listTtlMs' | 'consistency'>;
+
+export function createParts(
+  tokens: TokenSource,
+  content: ContentCache,
+  { listTtlMs = LIST_TTL_MS, consistency = 'ttl' }: Freshness,
+  surroundings: Surroundings,
+): MountParts {
   const { clock, log, uid, gid, paths } = surroundings;
   const connections = new Connections((connection, rights) =>
     openStores(connection, rights, tokens, surroundings),
@@ -49,15 +55,18 @@ export function createParts(tokens: TokenSource, surroundings: Surroundings): Mo
       const lease = connections.lease(spec.connection, rightsOf(spec));
       try {
         await lease.check(signal);
+        await content.open(tokens, spec.connection.issuer, signal);
         return lease;
       } catch (error) {
         await lease[Symbol.asyncDispose]();
         throw error;
       }
     },
-    fileSystem: (root, { readOnly, source, options }, point) => {
+    fileSystem: async (root, { readOnly, source, options, connection }, point, signal) => {
       const stagingDir = join(paths.stateDir, 'staging', folderNameOf(point.path, source));
       const umask = options?.umask ?? USUAL_UMASK;
+      const place = `${connection.endpoint} ${formatSource(source)}`;
+      const index = await content.openIndex(place, listTtlMs, signal);
       const fileSystem = new ObjectFileSystem({
         root,
         readOnly,
@@ -66,12 +75,15 @@ export function createParts(tokens: TokenSource, surroundings: Surroundings): Mo
         fileMode: 0o666 & ~umask,
         directoryMode: 0o777 & ~umask,
         stagingDir,
-        memoryBytes: MEMORY_BYTES,
-        listTtlMs: LIST_TTL_MS,
+        reading: content.reading(connection.endpoint),
+        passthrough: options?.passthrough ?? true,
+        index,
+        listTtlMs,
+        consistency,
         clock,
         log,
       });
-      return withoutEmptyFolder(fileSystem, stagingDir);
+      return withEnd(fileSystem, index, stagingDir);
     },
     deviceOf,
     usersOf,
@@ -96,12 +108,20 @@ async function transportOf(name: TransportName): Promise<Transport> {
   return fuseNativeTransport;
 }
 
-/** Takes the staging folder away at the end, unless something that is not saved lies in it. */
-function withoutEmptyFolder(fileSystem: ObjectFileSystem, folder: string): MountedFileSystem {
+/**
+ * Closes the index after the file system, and takes the staging folder away unless something that is
+ * not saved lies in it.
+ */
+function withEnd(
+  fileSystem: ObjectFileSystem,
+  index: AsyncDisposable | undefined,
+  folder: string,
+): MountedFileSystem {
   const dispose = fileSystem[Symbol.asyncDispose].bind(fileSystem);
   return Object.assign(fileSystem, {
     [Symbol.asyncDispose]: async () => {
       await dispose();
+      await index?.[Symbol.asyncDispose]();
       await rmdir(folder).catch(() => undefined);
     },
   });

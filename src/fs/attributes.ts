@@ -1,7 +1,7 @@
 /**
  * struct stat from what is known: a version of an object, local content, and what programs set.
- * What programs set is kept in memory for the mount's life, by key, since objects have no place
- * for it here; times hold for one version only, so that a foreign change shows.
+ * What programs set is kept by key, since objects have no place for it here: in memory, and in an
+ * index on disk if there is one. Times hold for one version only, so that a foreign change shows.
  */
 import { LRUCache } from 'lru-cache';
 import type { AttributeChanges, Attributes } from './filesystem.ts';
@@ -22,6 +22,17 @@ export interface AttributeDefaults {
   readonly directoryMode: number;
 }
 
+/** Where attributes are kept beyond the mount's life, by bucket and key. */
+export interface AttributeIndex {
+  attributes(id: string): Overrides | undefined;
+  /** Undefined: there are none any more. */
+  setAttributes(id: string, overrides: Overrides | undefined): void;
+}
+
+export interface AttributeStoreOptions extends AttributeDefaults {
+  readonly index?: AttributeIndex | undefined;
+}
+
 /** Most files whose attributes are remembered; about 200 bytes each. */
 const MOST_OVERRIDES = 100_000;
 
@@ -31,10 +42,12 @@ const S_IXGRP = 0o010;
 
 export class AttributeStore {
   readonly #defaults: AttributeDefaults;
+  readonly #index: AttributeIndex | undefined;
   readonly #overrides = new LRUCache<string, Overrides>({ max: MOST_OVERRIDES });
 
-  constructor(defaults: AttributeDefaults) {
-    this.#defaults = defaults;
+  constructor(options: AttributeStoreOptions) {
+    this.#defaults = options;
+    this.#index = options.index;
   }
 
   of(node: Node): Attributes {
@@ -47,6 +60,7 @@ export class AttributeStore {
     const usual = node.type === 'file' ? fileMode : directoryMode;
     if ((mode & 0o7777) === usual && by.uid === uid && by.gid === gid) return;
     Object.assign(this.#make(node), { mode: mode & 0o7777, uid: by.uid, gid: by.gid });
+    this.#keep(node);
   }
 
   /** Applies what setattr asks for, except the size. */
@@ -81,6 +95,7 @@ export class AttributeStore {
     if (node.type === 'file' && times.mtimeMs !== undefined && node.staged !== undefined) {
       node.staged.mtimeMs = times.mtimeMs;
     }
+    this.#keep(node);
   }
 
   /** After content has become the version `node.version`: its times stay as they were shown. */
@@ -88,6 +103,8 @@ export class AttributeStore {
     const overrides = this.#make(node);
     overrides.etag = node.version?.etag ?? '';
     overrides.mtimeMs = mtimeMs;
+    overrides.ctimeMs = Math.max(node.staged?.changedMs ?? 0, overrides.ctimeMs ?? 0);
+    this.#keep(node);
   }
 
   /** A write or chown takes setuid and setgid away, as HANDLE_KILLPRIV_V2 leaves to us. */
@@ -95,17 +112,24 @@ export class AttributeStore {
     const overrides = this.#find(node);
     if (overrides?.mode === undefined || node.type !== 'file') return;
     const setgid = (overrides.mode & S_IXGRP) === 0 ? 0 : S_ISGID;
-    overrides.mode &= ~(S_ISUID | setgid);
+    const mode = overrides.mode & ~(S_ISUID | setgid);
+    if (mode === overrides.mode) return;
+    overrides.mode = mode;
+    this.#keep(node);
   }
 
   /** Call before and after a node moves: `take` under the old key, `give` under the new. */
   take(node: Node): void {
     this.#find(node);
-    this.#overrides.delete(idOf(node));
+    const id = idOf(node);
+    this.#overrides.delete(id);
+    this.#index?.setAttributes(id, undefined);
   }
 
   give(node: Node): void {
-    if (node.overrides !== undefined) this.#overrides.set(idOf(node), node.overrides);
+    if (node.overrides === undefined) return;
+    this.#overrides.set(idOf(node), node.overrides);
+    this.#keep(node);
   }
 
   #ofFile(node: FileNode): Attributes {
@@ -124,7 +148,7 @@ export class AttributeStore {
       bytes: staged?.bytes ?? version?.bytes ?? 0,
       atimeMs: timed?.atimeMs ?? mtimeMs,
       mtimeMs,
-      ctimeMs: Math.max(timed?.ctimeMs ?? 0, version?.modifiedMs ?? 0, staged?.changedMs ?? 0),
+      ctimeMs: Math.max(timed?.ctimeMs ?? version?.modifiedMs ?? 0, staged?.changedMs ?? 0),
     };
   }
 
@@ -147,8 +171,15 @@ export class AttributeStore {
   }
 
   #find(node: Node): Overrides | undefined {
-    if (!node.removed) node.overrides ??= this.#overrides.get(idOf(node));
+    if (node.removed || node.overrides !== undefined) return node.overrides;
+    const id = idOf(node);
+    node.overrides = this.#overrides.get(id) ?? this.#index?.attributes(id);
     return node.overrides;
+  }
+
+  #keep(node: Node): void {
+    if (node.removed || node.overrides === undefined) return;
+    this.#index?.setAttributes(idOf(node), node.overrides);
   }
 
   #make(node: Node): Overrides {

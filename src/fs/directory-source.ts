@@ -4,8 +4,14 @@
  */
 
 import { StoreError } from '../store/errors.ts';
-import { childDirectory, childKey, fitsKey, shownPart } from '../store/keys.ts';
-import type { ListPage, ObjectStore, ObjectStores, ObjectVersion } from '../store/object-store.ts';
+import { childDirectory, childKey, compareKeys, fitsKey, shownPart } from '../store/keys.ts';
+import type {
+  ListPage,
+  ListRequest,
+  ObjectStore,
+  ObjectStores,
+  ObjectVersion,
+} from '../store/object-store.ts';
 
 /** What a name stands for. A directory may exist only through the keys below it. */
 export type Found =
@@ -19,10 +25,66 @@ export interface FoundName {
   readonly found: Found;
 }
 
+/** Where a listing goes on: with the store's token, or after a key. */
+export type Continuation = string | { readonly after: string };
+
 /** One page of a directory; `next` continues it. */
 export interface DirectoryPage {
   readonly names: readonly FoundName[];
-  readonly next?: string;
+  readonly next?: Continuation;
+  /** With `next`: what the listing has come to, below the directory. */
+  readonly last?: string;
+  /** When it was asked for and told, if that was before somebody wanted it. */
+  readonly told?: Told;
+}
+
+/** A time in the past: an answer's place among all statements, and when it came (monotonic). */
+export interface Told {
+  readonly seq: number;
+  readonly atMs: number;
+}
+
+/** Numbers all statements about names in the order in which they were asked for, or made. */
+export class Sequence {
+  #last = 0;
+
+  get last(): number {
+    return this.#last;
+  }
+
+  next(): number {
+    this.#last += 1;
+    return this.#last;
+  }
+}
+
+/** What is known of directories before they are asked for, from listings of all below another. */
+export interface Foresight {
+  /** The names of a directory, or the next of them; undefined: they must be asked for. */
+  page(place: Place, request: PageRequest, signal: AbortSignal): Promise<DirectoryPage | undefined>;
+  /** This mount changes names in the directory. */
+  changed(place: () => Place): void;
+  /** Keys at and below the directory are others by now. */
+  moved(place: () => Place): void;
+}
+
+/** Where listings are kept beyond the mount's life, by bucket and prefix. */
+export interface ListingIndex {
+  readonly keepsListings: boolean;
+  hasListing(directory: string): boolean;
+  /** Undefined: it does not hold any more. `toldMs` is monotonic, as of this process. */
+  listing(
+    directory: string,
+  ): { readonly names: readonly FoundName[]; readonly toldMs: number } | undefined;
+  keepListing(directory: string, toldMs: number, names: readonly FoundName[]): void;
+  changed(directory: string): void;
+  changedBelow(directory: string): void;
+}
+
+export interface PageRequest {
+  readonly continuation: Continuation | undefined;
+  /** What was asked for before this statement is too old. */
+  readonly sinceSeq: number;
 }
 
 /** A name, and some that come after it. */
@@ -36,7 +98,7 @@ export interface Neighbours {
 export interface DirectorySource {
   /** Whether what its pages do not hold is not there. */
   readonly exhaustive: boolean;
-  page(continuation: string | undefined, signal: AbortSignal): Promise<DirectoryPage>;
+  page(request: PageRequest, signal: AbortSignal): Promise<DirectoryPage>;
   /**
    * Asks for `name` and up to `count` names from there on, in the store's order. Undefined: this
    * does not tell about `name`, which must be asked for alone.
@@ -44,6 +106,14 @@ export interface DirectorySource {
   near(name: string, count: number, signal: AbortSignal): Promise<Neighbours | undefined>;
   /** Asks for one name. Undefined: there is none. */
   find(name: string, signal: AbortSignal): Promise<Found | undefined>;
+  /** Whether its names were kept when they were known before, and may still hold. */
+  remembers?(): boolean;
+  /** All its names, as told at that time (monotonic). */
+  completed?(names: () => readonly FoundName[], toldMs: number): void;
+  /** This mount changes names: what was heard of them before is not to be repeated. */
+  changed?(): void;
+  /** The directory is elsewhere, or another. */
+  moved?(): void;
 }
 
 /** Where a directory is in a bucket. */
@@ -56,24 +126,68 @@ export interface Place {
 /** Enough for the file, the directory and the usual relatives (`a`, `a.txt`, `a/`). */
 const FIND_KEYS = 16;
 
+export interface PrefixParts {
+  readonly foresight?: Foresight | undefined;
+  readonly index?: ListingIndex | undefined;
+  /** Hears of a key that is hidden by a directory of its name. */
+  readonly onHidden?: (key: string) => void;
+}
+
 /** A prefix of a bucket. `place` is asked each time: a rename moves the directory. */
 export class PrefixSource implements DirectorySource {
   readonly exhaustive = true;
   readonly #place: () => Place;
+  readonly #parts: PrefixParts;
 
-  constructor(place: () => Place) {
+  constructor(place: () => Place, parts: PrefixParts = {}) {
     this.#place = place;
+    this.#parts = parts;
   }
 
-  async page(continuation: string | undefined, signal: AbortSignal): Promise<DirectoryPage> {
-    const { store, key: prefix } = this.#place();
+  async page(request: PageRequest, signal: AbortSignal): Promise<DirectoryPage> {
+    const place = this.#place();
+    const { foresight, index } = this.#parts;
+    const kept = request.continuation === undefined ? index?.listing(nameOf(place)) : undefined;
+    if (kept !== undefined) {
+      return { names: kept.names, told: { seq: request.sinceSeq, atMs: kept.toldMs } };
+    }
+    const foreseen = await foresight?.page(place, request, signal);
+    return foreseen ?? (await this.#list(place, request.continuation, signal));
+  }
+
+  remembers(): boolean {
+    return this.#parts.index?.hasListing(nameOf(this.#place())) === true;
+  }
+
+  completed(names: () => readonly FoundName[], toldMs: number): void {
+    const { index } = this.#parts;
+    if (index?.keepsListings === true) index.keepListing(nameOf(this.#place()), toldMs, names());
+  }
+
+  changed(): void {
+    const { foresight, index } = this.#parts;
+    foresight?.changed(this.#place);
+    const place = index && placeNow(this.#place);
+    if (place !== undefined) index?.changed(nameOf(place));
+  }
+
+  moved(): void {
+    const { foresight, index } = this.#parts;
+    foresight?.moved(this.#place);
+    const place = index && placeNow(this.#place);
+    if (place !== undefined) index?.changedBelow(nameOf(place));
+  }
+
+  async #list(
+    { store, key: prefix }: Place,
+    continuation: Continuation | undefined,
+    signal: AbortSignal,
+  ): Promise<DirectoryPage> {
     const request = { prefix, delimiter: '/' as const };
-    const page = await store.list(
-      continuation === undefined ? request : { ...request, continuation },
-      signal,
-    );
-    const names = namesOf(prefix, page);
-    return page.next === undefined ? { names } : { names, next: page.next };
+    const page = await store.list({ ...request, ...whereFrom(continuation) }, signal);
+    const names = namesOf(prefix, page, this.#parts.onHidden);
+    if (page.next === undefined) return { names };
+    return { names, next: page.next, last: lastOf(page).slice(prefix.length) };
   }
 
   async near(name: string, count: number, signal: AbortSignal): Promise<Neighbours | undefined> {
@@ -82,7 +196,7 @@ export class PrefixSource implements DirectorySource {
     if (!fitsKey(childKey(prefix, name)) || !fitsKey(startAfter)) return undefined;
     const request = { prefix, delimiter: '/' as const, maxKeys: count };
     const page = await store.list(startAfter === '' ? request : { ...request, startAfter }, signal);
-    const told = namesOf(prefix, page);
+    const told = namesOf(prefix, page, this.#parts.onHidden);
     // A file's directory, which would hide it, may sort after the last key that was told.
     const isSure = ({ name: part, found }: FoundName): boolean =>
       found.type === 'directory' ||
@@ -101,17 +215,55 @@ export class PrefixSource implements DirectorySource {
     const directory = childDirectory(prefix, name);
     if (!fitsKey(key)) return undefined;
     const near = await store.list({ prefix: key, delimiter: '/', maxKeys: FIND_KEYS }, signal);
-    // A directory hides a file of the same name.
-    if (near.prefixes.includes(directory)) return foundDirectory;
     const file = near.objects.find((object) => object.key === key);
+    // A directory hides a file of the same name.
+    const below = near.prefixes.includes(directory);
+    if (below && file !== undefined) this.#parts.onHidden?.(key);
+    if (below) return foundDirectory;
     if (near.next !== undefined && !isPast(near, directory)) {
       // Too many names between `name` and `name/` ('name.1', 'name-2', ...): ask below it.
-      const below = await store.list({ prefix: directory, maxKeys: 1 }, signal);
-      if (below.objects.length > 0) return foundDirectory;
+      const inside = await store.list({ prefix: directory, maxKeys: 1 }, signal);
+      if (inside.objects.length > 0) return foundDirectory;
     }
     return file === undefined ? undefined : { type: 'file', version: file };
   }
 }
+
+/**
+ * Whether a listing that has come to `last` may yet tell of a directory that hides the file `name`:
+ * `a/` comes after `a-1`.
+ */
+export function mayBeHidden({ name, found }: FoundName, last: string): boolean {
+  return found.type === 'file' && last.startsWith(name);
+}
+
+/** The last key or prefix of a page. */
+function lastOf({ objects, prefixes }: ListPage): string {
+  const [key = '', prefix = ''] = [objects.at(-1)?.key, prefixes.at(-1)];
+  return compareKeys(key, prefix) > 0 ? key : prefix;
+}
+
+/** What a place is called, for all mounts of its server. */
+function nameOf({ store, key }: Place): string {
+  return `/${store.bucket}/${key}`;
+}
+
+/** Undefined for a directory whose name is gone: nobody hears of it any more. */
+export function placeNow(place: () => Place): Place | undefined {
+  try {
+    return place();
+  } catch {
+    return undefined;
+  }
+}
+
+function whereFrom(continuation: Continuation | undefined): Pick<ListRequest, FromFields> {
+  if (continuation === undefined) return {};
+  if (typeof continuation === 'string') return { continuation };
+  return { startAfter: continuation.after };
+}
+
+type FromFields = 'continuation' | 'startAfter';
 
 /** The last of all characters, in the order of UTF-8. */
 const LAST_CHARACTER = '\u{10FFFF}';
@@ -132,14 +284,15 @@ function justBefore(name: string): string {
 }
 
 /** Whether a listing has gone by `key`, so that its absence there means it is not there. */
-function isPast({ objects, prefixes }: ListPage, key: string): boolean {
-  const last = [objects.at(-1)?.key, prefixes.at(-1)];
-  return last.some(
-    (seen) => seen !== undefined && Buffer.compare(Buffer.from(seen), Buffer.from(key)) > 0,
-  );
+function isPast(page: ListPage, key: string): boolean {
+  return compareKeys(lastOf(page), key) > 0;
 }
 
-function namesOf(prefix: string, { objects, prefixes }: ListPage): readonly FoundName[] {
+function namesOf(
+  prefix: string,
+  { objects, prefixes }: ListPage,
+  onHidden?: (key: string) => void,
+): readonly FoundName[] {
   const names: FoundName[] = [];
   for (const below of prefixes) {
     const name = shownPart(prefix, below);
@@ -148,7 +301,11 @@ function namesOf(prefix: string, { objects, prefixes }: ListPage): readonly Foun
   const directories = new Set(names.map(({ name }) => name));
   for (const object of objects) {
     const name = object.key.endsWith('/') ? undefined : shownPart(prefix, object.key);
-    if (name === undefined || directories.has(name)) continue;
+    if (name === undefined) continue;
+    if (directories.has(name)) {
+      onHidden?.(object.key);
+      continue;
+    }
     names.push({ name, found: { type: 'file', version: object } });
   }
   return names;
@@ -166,7 +323,7 @@ export class BucketsSource implements DirectorySource {
     this.#stores = stores;
   }
 
-  async page(_: string | undefined, signal: AbortSignal): Promise<DirectoryPage> {
+  async page(_: PageRequest, signal: AbortSignal): Promise<DirectoryPage> {
     const buckets = await this.#stores.buckets(signal);
     return { names: buckets.map(({ name }) => ({ name, found: foundDirectory })) };
   }

@@ -67,14 +67,20 @@ function takeKnown(
 ): { readonly next: number; readonly taken: number; readonly full: boolean } {
   let taken = 0;
   let next = cookie;
-  const names = listing?.names ?? [];
-  for (; next - FIRST_NAME < names.length; next += 1) {
-    const part = names[next - FIRST_NAME] ?? '';
+  let full = false;
+  if (listing === undefined) return { next, taken, full };
+  const { table } = listing;
+  for (; ; next += 1) {
+    const row = listing.rowAt(next - FIRST_NAME);
+    if (row === undefined) break;
+    const part = table.nameAt(row);
     const found = node.directory.shown(part);
     if (found === undefined) continue;
-    const dirent = { name: nameOfPart(part), type: found.type, cookie: next + 1 };
-    if (!take(dirent, part)) return { next, taken, full: true };
+    const dirent = { name: table.nameBytesAt(row), type: found.type, cookie: next + 1 };
+    full = !take(dirent, part);
+    if (full) break;
     taken += 1;
   }
-  return { next, taken, full: false };
+  if (taken > 0) node.directory.taken(listing, next - FIRST_NAME);
+  return { next, taken, full };
 }

@@ -10,22 +10,20 @@
 import { SingleFlight } from '../cache/single-flight.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
+import type { Background } from './background.ts';
 import { Denials } from './directory-denials.ts';
-import { type DirectorySource, type Found, foundDirectory } from './directory-source.ts';
+import {
+  type DirectorySource,
+  type Found,
+  type FoundName,
+  foundDirectory,
+  mayBeHidden,
+  Sequence,
+} from './directory-source.ts';
 import type { MaybePromise } from './filesystem.ts';
-
-/** When statements were last known to hold; those of one listing share theirs. */
-interface Moment {
-  /** Monotonic; -Infinity: the name must be asked for. */
-  atMs: number;
-}
-
-/** A statement about a name. `found` undefined: it is not there. */
-interface Known {
-  readonly found: Found | undefined;
-  readonly seq: number;
-  readonly told: Moment;
-}
+import { Listing } from './listing.ts';
+import { NameStatements, type Statement } from './name-statements.ts';
+import type { SaidAt } from './name-table.ts';
 
 /** What is known of a name, and for how long it may be repeated. */
 export interface Answer {
@@ -33,36 +31,14 @@ export interface Answer {
   readonly ttlMs: number;
 }
 
-/**
- * A listing that readers walk: names only grow at its end, so that an index is a stable cookie.
- * What a name stands for, and whether it still does, is asked of the directory.
- */
-export class Listing {
-  readonly names: string[] = [];
-  readonly members: Set<string> = new Set<string>();
-  done = false;
-  next: string | undefined;
-  readonly seq: number;
-  readonly startedMs: number;
-  readonly told: Moment;
-
-  constructor(seq: number, startedMs: number) {
-    this.seq = seq;
-    this.startedMs = startedMs;
-    this.told = { atMs: startedMs };
-  }
-
-  add(name: string): void {
-    if (this.members.has(name)) return;
-    this.members.add(name);
-    this.names.push(name);
-  }
-}
-
 export interface DirectoryOptions {
   readonly clock: Clock;
   readonly listTtlMs: number;
   readonly log: Log;
+  /** Of all directories of a mount; by default of this one alone. */
+  readonly sequence?: Sequence;
+  /** For what is asked for ahead of a reader; by default nothing is. */
+  readonly background?: Background;
 }
 
 /** Answers about absent names are swept when this many statements have gathered. */
@@ -73,64 +49,72 @@ const FEW_NEIGHBOURS = 64;
 const MANY_NEIGHBOURS = 1000;
 const MORE_NEIGHBOURS = 4;
 
+/** Names known beyond those that a reader of a listing has taken: two pages. */
+const AHEAD_NAMES = 2000;
+
 /** An answer about a name and its neighbours. */
 interface Near {
   readonly name: string;
-  readonly told: Moment;
+  readonly seq: number;
   readonly count: number;
   /** One of the neighbours was asked for. */
   used: boolean;
 }
 
+/** A name that exists whatever the store says, and since which statement. */
+interface LocalName {
+  readonly type: Found['type'];
+  readonly seq: number;
+}
+
 export class Directory {
   readonly #source: DirectorySource;
-  readonly #clock: Clock;
-  readonly #ttlMs: number;
-  readonly #known = new Map<string, Known>();
-  /** Names that exist whatever the store says, and since which statement. */
-  readonly #local = new Map<string, { readonly type: Found['type']; readonly seq: number }>();
-  readonly #finds = new SingleFlight<string, Known>();
-  readonly #pages = new SingleFlight<Listing, void>();
-  readonly #nears = new SingleFlight<'near', void>();
+  readonly #options: DirectoryOptions;
+  readonly #sequence: Sequence;
+  readonly #statements = new NameStatements();
+  // Most directories are looked into once or never: what few of them need is made when it is.
+  #local: Map<string, LocalName> | undefined;
+  #finds: SingleFlight<string, Statement> | undefined;
+  #pages: SingleFlight<Listing, void> | undefined;
+  #nears: SingleFlight<'near', void> | undefined;
+  #denials: Denials | undefined;
   /** The questions under way by their statement, oldest first. */
-  readonly #asking = new Set<number>();
-  readonly #denials: Denials;
+  #asking: Set<number> | undefined;
   #listing: Listing | undefined;
-  #seq = 0;
-  /** Statements older than this are about another place or time. */
-  #oldestSeq = 0;
+  #listings = 0;
   #sweepAt = SWEEP_AT;
   #lastFindMs = -Infinity;
   /** More than one page: then a name is asked for with its neighbours. */
   #large = false;
   #near: Near | undefined;
 
-  constructor(source: DirectorySource, { clock, listTtlMs, log }: DirectoryOptions) {
+  constructor(source: DirectorySource, options: DirectoryOptions) {
     this.#source = source;
-    this.#clock = clock;
-    this.#ttlMs = listTtlMs;
-    this.#denials = new Denials(log, (sinceMs) => this.#left(sinceMs));
+    this.#options = options;
+    this.#sequence = options.sequence ?? new Sequence();
   }
 
   /** Whether this mount holds names here that the store does not know. */
   get hasLocal(): boolean {
-    return this.#local.size > 0;
+    return this.#local !== undefined && this.#local.size > 0;
   }
 
   /** What is known of `name` without asking. */
   peek(name: string): Answer | undefined {
-    const local = this.#local.get(name);
-    const known = this.#known.get(name);
+    const local = this.#local?.get(name);
+    const known = this.#statements.get(name);
     if (local !== undefined) {
       const found = local.type === 'directory' ? foundDirectory : known?.found;
       // A file that is only here has no version yet; its node knows the rest.
-      return { found: found ?? unsavedFile, ttlMs: this.#ttlMs };
+      return { found: found ?? unsavedFile, ttlMs: this.#options.listTtlMs };
     }
     const all = this.#source.exhaustive && this.#listing?.done === true ? this.#listing : undefined;
-    const told = known === undefined ? all?.told : known.told;
-    if (told === undefined || this.#left(told.atMs) <= 0) return undefined;
-    if (told === this.#near?.told) this.#near.used ||= this.#near.name !== name;
-    return { found: known?.found, ttlMs: this.#left(told.atMs) };
+    const atMs = known === undefined ? all?.toldMs : known.atMs;
+    if (atMs === undefined || this.#left(atMs) <= 0) return undefined;
+    if (known !== undefined && known.seq === this.#near?.seq) {
+      this.#near.used ||= this.#near.name !== name;
+    }
+    return { found: known?.found, ttlMs: this.#left(atMs) };
   }
 
   /** What `name` stands for, at once when that is known. */
@@ -138,63 +122,94 @@ export class Directory {
     return this.peek(name) ?? this.#ask(name, signal);
   }
 
+  /** What the store says of `name` now, whatever is known. */
+  async ask(name: string, signal: AbortSignal): Promise<Answer> {
+    this.#finds ??= new SingleFlight();
+    // Who joins a question that was asked before he came could be told of what was before.
+    const seq = this.#sequence.last;
+    const work = async (find: AbortSignal): Promise<Statement> => await this.#find(name, find);
+    for (;;) {
+      const told = await this.#finds.join(name, work, signal);
+      if (told.seq <= seq) continue;
+      const answer = this.peek(name) ?? this.#latest(name, told);
+      if (answer !== undefined) return answer;
+    }
+  }
+
   /** The listing for a new reader: a fresh one, or one under way, else a new one. */
   open(): Listing {
-    const now = this.#clock.monotonic();
     const present = this.#listing;
     if (present !== undefined && this.#left(present.startedMs) > 0) return present;
-    this.#seq += 1;
-    const listing = new Listing(this.#seq, now);
-    for (const name of this.#local.keys()) listing.add(name);
+    const startedMs = this.#now();
+    this.#statements.tidy((atMs) => this.#left(atMs) <= 0);
+    this.#listings += 1;
+    const made = { group: this.#listings, seq: this.#sequence.next(), startedMs };
+    const listing = new Listing(this.#statements.table, made);
+    for (const name of this.#local?.keys() ?? []) listing.add(name);
     this.#listing = listing;
     return listing;
   }
 
   /** Loads one more page of `listing`, with whoever else waits for it. */
   async more(listing: Listing, signal: AbortSignal): Promise<void> {
+    this.#pages ??= new SingleFlight();
     await this.#pages.join(listing, async (work) => await this.#loadPage(listing, work), signal);
+  }
+
+  /** A reader of `listing` has taken so many names: fetches what he will want next. */
+  taken(listing: Listing, names: number): void {
+    listing.taken = Math.max(listing.taken, names);
+    if (listing.isLoadingAhead || !wantsMore(listing)) return;
+    this.#options.background?.start(async (signal) => {
+      listing.isLoadingAhead = true;
+      try {
+        while (wantsMore(listing)) await this.more(listing, signal);
+      } finally {
+        listing.isLoadingAhead = false;
+      }
+    });
   }
 
   /** What a name of a listing stands for now; undefined when it is gone. */
   shown(name: string): Found | undefined {
-    if (this.#local.has(name)) return this.peek(name)?.found;
-    return this.#known.get(name)?.found;
+    if (this.#local?.has(name) === true) return this.peek(name)?.found;
+    return this.#statements.get(name)?.found;
   }
 
   /** This mount changed what `name` stands for in the store. */
   changed(name: string, found: Found | undefined): void {
-    this.#seq += 1;
-    this.#set(name, { found, seq: this.#seq, told: { atMs: this.#clock.monotonic() } });
-    if (found === undefined) this.#local.delete(name);
+    this.#source.changed?.();
+    this.#say(name, found, this.#statement());
+    if (found === undefined) this.#local?.delete(name);
     else this.#listing?.add(name);
   }
 
   /** From now on `name` is there, whatever the store says. */
   addLocal(name: string, type: Found['type']): void {
-    this.#seq += 1;
-    this.#local.set(name, { type, seq: this.#seq });
+    this.#source.changed?.();
+    (this.#local ??= new Map()).set(name, { type, seq: this.#sequence.next() });
     this.#listing?.add(name);
   }
 
   /** The store's word counts again for `name`. */
   dropLocal(name: string): void {
-    this.#local.delete(name);
+    this.#source.changed?.();
+    this.#local?.delete(name);
   }
 
   /** What `name` stands for is asked again; other names may have changed with it. */
   invalidate(name: string): void {
-    this.#seq += 1;
-    this.#known.set(name, { found: undefined, seq: this.#seq, told: { atMs: -Infinity } });
-    this.#denials.clear();
+    this.#source.changed?.();
+    this.#say(name, undefined, this.#statement(-Infinity));
+    this.#denials?.clear();
     this.#listing = undefined;
   }
 
   /** Forgets everything the store said. */
   invalidateAll(): void {
-    this.#seq += 1;
-    this.#oldestSeq = this.#seq;
-    this.#known.clear();
-    this.#denials.clear();
+    this.#source.moved?.();
+    this.#statements.clear(this.#sequence.next());
+    this.#denials?.clear();
     this.#listing = undefined;
   }
 
@@ -204,43 +219,54 @@ export class Directory {
     this.open().done = true;
   }
 
+  #now(): number {
+    return this.#options.clock.monotonic();
+  }
+
   #left(sinceMs: number): number {
-    return sinceMs + this.#ttlMs - this.#clock.monotonic();
+    return sinceMs + this.#options.listTtlMs - this.#now();
+  }
+
+  /** A statement made now. */
+  #statement(atMs: number = this.#now()): SaidAt {
+    return { seq: this.#sequence.next(), atMs, group: 0 };
   }
 
   async #ask(name: string, signal: AbortSignal): Promise<Answer> {
-    const again = this.#left(this.#lastFindMs) > 0;
-    this.#lastFindMs = this.#clock.monotonic();
+    const again = this.#left(this.#lastFindMs) > 0 || this.#source.remembers?.() === true;
+    this.#lastFindMs = this.#now();
     // A second question within the TTL: one page costs no more and usually answers them all.
-    if (again && this.#source.exhaustive && !this.#denials.has('')) {
+    if (again && this.#source.exhaustive && this.#denials?.has('') !== true) {
       const answer = await (this.#large ? this.#askNear(name, signal) : this.#askAll(name, signal));
       if (answer !== undefined) return answer;
     }
-    const work = async (find: AbortSignal): Promise<Known> => await this.#find(name, find);
+    this.#finds ??= new SingleFlight();
+    const work = async (find: AbortSignal): Promise<Statement> => await this.#find(name, find);
     for (;;) {
       const told = await this.#finds.join(name, work, signal);
-      this.#lastFindMs = this.#clock.monotonic();
+      this.#lastFindMs = this.#now();
       const answer = this.peek(name) ?? this.#latest(name, told);
       if (answer !== undefined) return answer;
     }
   }
 
   /** The later of `told` and what is known, for once; undefined when it must be asked again. */
-  #latest(name: string, told: Known): Answer | undefined {
-    const known = this.#known.get(name);
+  #latest(name: string, told: Statement): Answer | undefined {
+    const known = this.#statements.get(name);
     const latest = known !== undefined && known.seq > told.seq ? known : told;
-    if (latest.told.atMs === -Infinity || latest.seq < this.#oldestSeq) return undefined;
+    if (latest.atMs === -Infinity || latest.seq < this.#statements.oldestSeq) return undefined;
     return { found: latest.found, ttlMs: 0 };
   }
 
   /** Asks for `name` and those after it; undefined when that does not tell about `name`. */
   async #askNear(name: string, signal: AbortSignal): Promise<Answer | undefined> {
+    this.#nears ??= new SingleFlight();
     const work = async (near: AbortSignal): Promise<void> => await this.#loadNear(name, near);
     try {
       // Many who ask at once are answered by one page, or each alone if that was about others.
       await this.#nears.join('near', work, signal);
     } catch (error) {
-      if (!this.#denials.has('')) throw error;
+      if (this.#denials?.has('') !== true) throw error;
     }
     return this.peek(name);
   }
@@ -252,122 +278,128 @@ export class Directory {
       if (!listing.done) await this.more(listing, signal);
     } catch (error) {
       // Whom the policy lets see one name only may still ask for that.
-      if (!this.#denials.has('')) throw error;
+      if (this.#denials?.has('') !== true) throw error;
     }
     return this.peek(name);
   }
 
-  async #find(name: string, signal: AbortSignal): Promise<Known> {
-    this.#denials.throwIfDenied(`/${name}`);
-    const told = { atMs: this.#clock.monotonic() };
-    const seq = this.#begin();
-    try {
+  async #find(name: string, signal: AbortSignal): Promise<Statement> {
+    return await this.#question(`/${name}`, async (seq) => {
+      const atMs = this.#now();
       const found = await this.#source.find(name, signal);
-      const known = { found, seq, told };
-      this.#set(name, known);
+      this.#say(name, found, { seq, atMs, group: 0 });
       if (found !== undefined) this.#listing?.add(name);
-      return known;
-    } catch (error) {
-      this.#denials.keep(`/${name}`, error, this.#clock.monotonic());
-      throw error;
-    } finally {
-      this.#asking.delete(seq);
-    }
+      return { found, seq, atMs };
+    });
   }
 
   async #loadNear(name: string, signal: AbortSignal): Promise<void> {
-    this.#denials.throwIfDenied('');
     const { used = false, count: before = 0 } = this.#near ?? {};
-    const count = used ? before * MORE_NEIGHBOURS : before / MORE_NEIGHBOURS;
-    const told = { atMs: -Infinity };
-    const few = clamp(count, FEW_NEIGHBOURS, MANY_NEIGHBOURS);
-    const near = { name, told, count: few, used: false };
-    const seq = this.#begin();
-    try {
-      const answer = await this.#source.near(name, near.count, signal);
-      told.atMs = this.#clock.monotonic();
-      for (const { name: part, found } of answer?.names ?? []) {
-        this.#set(part, { found, seq, told });
-        this.#listing?.add(part);
+    const wanted = used ? before * MORE_NEIGHBOURS : before / MORE_NEIGHBOURS;
+    const count = clamp(wanted, FEW_NEIGHBOURS, MANY_NEIGHBOURS);
+    await this.#question('', async (seq) => {
+      try {
+        const answer = await this.#source.near(name, count, signal);
+        const said = { seq, atMs: this.#now(), group: 0 };
+        for (const { name: part, found } of answer?.names ?? []) {
+          this.#say(part, found, said);
+          this.#listing?.add(part);
+        }
+        if (answer !== undefined && answer.found === undefined) this.#say(name, undefined, said);
+      } finally {
+        this.#near = { name, seq, count, used: false };
       }
-      if (answer !== undefined && answer.found === undefined) {
-        this.#set(name, { found: undefined, seq, told });
-      }
-    } catch (error) {
-      this.#denials.keep('', error, this.#clock.monotonic());
-      throw error;
-    } finally {
-      this.#asking.delete(seq);
-      this.#near = near;
-    }
+    });
   }
 
   async #loadPage(listing: Listing, signal: AbortSignal): Promise<void> {
     if (listing.done) return;
-    this.#denials.throwIfDenied('');
-    const seq = this.#begin();
-    try {
-      const page = await this.#source.page(listing.next, signal);
-      listing.told.atMs = this.#clock.monotonic();
-      for (const { name, found } of page.names) this.#list(listing, name, found, seq);
+    const isWhole = await this.#question('', async (seq) => {
+      const request = { continuation: listing.next, sinceSeq: this.#statements.oldestSeq };
+      const page = await this.#source.page(request, signal);
+      const told = page.told ?? { seq, atMs: this.#now() };
+      listing.tellAt(told);
+      this.#statements.hold(listing.group, told.atMs);
+      const said = { ...told, group: listing.group };
+      // Files held back are as old as the page that told of them.
+      const before = listing.unsure;
+      listing.unsure = [];
+      for (const held of before) this.#listPage(listing, [held.one], held.said, page.last);
+      this.#listPage(listing, page.names, said, page.last);
       listing.next = page.next;
       listing.done = page.next === undefined;
+      return page.next === undefined;
+    });
+    this.#large = listing.next !== undefined || listing.length > MANY_NEIGHBOURS;
+    if (!isWhole || !this.#source.exhaustive) return;
+    // A complete listing is a statement about every name: what it does not hold is not there.
+    this.#statements.forgetBefore(listing.seq, (name) => this.#local?.has(name) === true);
+    // In doubt about a name by now, or listed anew: then this is not all that is known.
+    if (listing === this.#listing) {
+      this.#source.completed?.(() => this.#statements.all(), listing.toldMs);
+    }
+  }
+
+  /** Asks the store, unless it has refused that, and remembers if it does. */
+  async #question<T>(what: string, ask: (seq: number) => Promise<T>): Promise<T> {
+    this.#denials?.throwIfDenied(what);
+    const asking = (this.#asking ??= new Set());
+    const seq = this.#sequence.next();
+    asking.add(seq);
+    try {
+      return await ask(seq);
     } catch (error) {
-      this.#denials.keep('', error, this.#clock.monotonic());
+      this.#denials ??= new Denials(this.#options.log, (sinceMs) => this.#left(sinceMs));
+      this.#denials.keep(what, error, this.#now());
       throw error;
     } finally {
-      this.#asking.delete(seq);
+      asking.delete(seq);
     }
-    this.#large = listing.next !== undefined || listing.names.length > MANY_NEIGHBOURS;
-    if (listing.done && this.#source.exhaustive) this.#forgetUnlisted(listing);
   }
 
-  #list(listing: Listing, name: string, found: Found, seq: number): void {
-    const known = this.#known.get(name);
+  #listPage(listing: Listing, names: readonly FoundName[], said: SaidAt, last = ''): void {
+    for (const one of names) {
+      if (mayBeHidden(one, last)) listing.unsure.push({ one, said });
+      else this.#list(listing, one.name, one.found, said);
+    }
+  }
+
+  #list(listing: Listing, name: string, found: Found, said: SaidAt): void {
+    const { table } = this.#statements;
+    const row = table.rowOf(name);
     // A directory hides a file of the same name, also when another page told of it.
-    const hidden = known?.found?.type === 'directory' && known.seq >= listing.seq;
-    if (!hidden || found.type === 'directory') this.#set(name, { found, seq, told: listing.told });
-    listing.add(name);
+    const isHidden =
+      found.type === 'file' && table.isDirectory(row) && table.seqAt(row) >= listing.seq;
+    if (!isHidden) this.#sayAt(row, name, found, said);
+    if (listing.table === table) listing.addRow(row);
+    else listing.add(name);
   }
 
-  /** The number of a statement that is asked for now. */
-  #begin(): number {
-    this.#seq += 1;
-    this.#asking.add(this.#seq);
-    return this.#seq;
+  /** Keeps a statement unless a later one about `name` is known. */
+  #say(name: string, found: Found | undefined, said: SaidAt): void {
+    this.#sayAt(this.#statements.table.rowOf(name), name, found, said);
   }
 
-  /** Keeps `statement` unless a later one about `name` is known. */
-  #set(name: string, statement: Known): void {
-    const { found, seq } = statement;
-    const known = this.#known.get(name);
-    if (seq < this.#oldestSeq || (known !== undefined && known.seq > seq)) return;
-    this.#known.set(name, statement);
-    const local = this.#local.get(name);
+  #sayAt(row: number, name: string, found: Found | undefined, said: SaidAt): void {
+    if (!this.#statements.say(row, found, said)) return;
+    const local = this.#local?.get(name);
     // The store has it by now: a directory we kept in view need not be kept any more.
-    if (local?.type === 'directory' && local.seq < seq && found?.type === 'directory') {
-      this.#local.delete(name);
+    if (local?.type === 'directory' && local.seq < said.seq && found?.type === 'directory') {
+      this.#local?.delete(name);
     }
-    if (this.#known.size > this.#sweepAt) this.#sweep();
-  }
-
-  /** A complete listing is a statement about every name: what it does not hold is not there. */
-  #forgetUnlisted(listing: Listing): void {
-    this.#oldestSeq = Math.max(this.#oldestSeq, listing.seq);
-    for (const [name, { seq }] of this.#known) {
-      if (seq < listing.seq && !this.#local.has(name)) this.#known.delete(name);
-    }
+    if (this.#statements.size > this.#sweepAt) this.#sweep();
   }
 
   #sweep(): void {
     // What an answer still under way could contradict is kept, to be found later than that.
-    const [oldestAsked = Infinity] = this.#asking;
-    for (const [name, { found, seq, told }] of this.#known) {
-      const isNews = seq > oldestAsked || this.#left(told.atMs) > 0;
-      if (found === undefined && !isNews) this.#known.delete(name);
-    }
-    this.#sweepAt = this.#known.size * 2 + SWEEP_AT;
+    const [oldestAsked = Infinity] = this.#asking ?? [];
+    this.#statements.forgetAbsent((seq, atMs) => seq > oldestAsked || this.#left(atMs) > 0);
+    this.#sweepAt = this.#statements.size * 2 + SWEEP_AT;
   }
+}
+
+function wantsMore({ done, length, taken }: Listing): boolean {
+  return !done && length - taken < AHEAD_NAMES;
 }
 
 /** Stands for a file whose first bytes are not in the store yet. */

@@ -1,6 +1,6 @@
-import type { Listing } from './directory.ts';
 import type { OpenFlags } from './filesystem.ts';
 import type { HandleId } from './ids.ts';
+import type { Listing } from './listing.ts';
 import type { DirectoryNode, FileNode, FileUse } from './nodes.ts';
 import type { PinnedVersion, ReadPosition } from './pinned-version.ts';
 import { newPosition } from './reader.ts';

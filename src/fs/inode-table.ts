@@ -1,28 +1,67 @@
+import { nameOfPart } from '../store/keys.ts';
+import type { ObjectVersion } from '../store/object-store.ts';
+import { Background } from './background.ts';
 import { Directory, type DirectoryOptions } from './directory.ts';
-import { BucketsSource, type Found, PrefixSource } from './directory-source.ts';
+import {
+  BucketsSource,
+  type Found,
+  type ListingIndex,
+  type PrefixParts,
+  PrefixSource,
+  Sequence,
+} from './directory-source.ts';
 import { type InodeNumber, ROOT_INODE } from './ids.ts';
 import { DirectoryNode, FileNode, isBucketList, type Node, placeOf } from './nodes.ts';
 import type { FileSystemRoot } from './options.ts';
 import { staleFile } from './refusals.ts';
+import { Walks } from './walks.ts';
 
 export interface InodeTableOptions extends DirectoryOptions {
   readonly root: FileSystemRoot;
+  /** Asks the kernel to forget a name, if it can; it may decline. Never waits, never fails. */
+  readonly forgetEntry?: ((parent: InodeNumber, name: Uint8Array) => void) | undefined;
+  /** Keeps listings from one mount to the next. */
+  readonly index?: ListingIndex | undefined;
 }
+
+/** Beyond this the kernel is asked to forget what it knew first; about 500 bytes each. */
+const MANY_NODES = 32_000;
+/** Beyond this a listing refers to no more of them: what it tells is then asked for by name. */
+const MOST_NODES = 64_000;
+/** Nodes looked at for each that is added: more than one, to catch up. */
+const LOOKED_AT = 4;
 
 /**
  * All nodes by inode number. A node is made when somebody first refers to it, and dropped when
  * the kernel has forgotten it and nothing is open, unsaved or below it. Numbers are never reused.
  */
-export class InodeTable {
+export class InodeTable implements AsyncDisposable {
   readonly root: DirectoryNode;
-  readonly #options: InodeTableOptions;
+  readonly #options: InodeTableOptions & { readonly sequence: Sequence };
+  readonly #background = new Background();
+  readonly #walks: Walks;
+  readonly #prefixParts: PrefixParts;
+  #hidesKeys = false;
   readonly #nodes = new Map<InodeNumber, Node>();
+  /** Goes through the nodes, the oldest first, to find some to do without. */
+  #oldest = this.#nodes.values();
+  /** Nodes that the kernel was asked to forget, on this round. */
+  #unwanted = 0;
   #last: number = ROOT_INODE;
   /** Listings know no time of directories: they are as old as the mount until changed. */
   readonly #startMs: number;
 
+  readonly #directory = (node: DirectoryNode): Directory =>
+    new Directory(new PrefixSource(() => placeOf(node), this.#prefixParts), this.#options);
+
   constructor(options: InodeTableOptions) {
-    this.#options = options;
+    this.#options = { ...options, sequence: new Sequence(), background: this.#background };
+    this.#walks = new Walks(this.#options);
+    this.#prefixParts = {
+      foresight: this.#walks,
+      index: options.index,
+      onHidden: (key) => this.#noteHidden(key),
+    };
     const { root } = options;
     this.#startMs = options.clock.now();
     const top = root.kind === 'bucket' ? { store: root.store, key: root.prefix } : undefined;
@@ -31,14 +70,25 @@ export class InodeTable {
       changedMs: this.#startMs,
       directory: (node) =>
         root.kind === 'buckets'
-          ? new Directory(new BucketsSource(root.stores), options)
+          ? new Directory(new BucketsSource(root.stores), this.#options)
           : this.#directory(node),
     });
     this.#nodes.set(ROOT_INODE, this.root);
   }
 
+  /** Ends listings under way that nobody waits for. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#walks[Symbol.asyncDispose]();
+    await this.#background[Symbol.asyncDispose]();
+  }
+
   get size(): number {
     return this.#nodes.size;
+  }
+
+  /** Whether the kernel should be given no more references than it asks for. */
+  get isFull(): boolean {
+    return this.#nodes.size > MOST_NODES;
   }
 
   /** @throws FsError ESTALE for a number that is not known (any more). */
@@ -58,7 +108,7 @@ export class InodeTable {
     if (present?.type === found.type) {
       if (present.type === 'file' && found.type === 'file' && present.staged?.dirty !== true) {
         // An empty ETag stands for a file that only this mount has: its node knows better.
-        if (found.version.etag !== '') present.version = found.version;
+        if (found.version.etag !== '') present.version = sameOr(present.version, found.version);
       }
       return present;
     }
@@ -79,7 +129,7 @@ export class InodeTable {
   /** Takes a node's name away; it lives on for those who have it open. */
   detach(node: Node): void {
     const { parent } = node;
-    if (parent?.children.get(node.name) === node) parent.children.delete(node.name);
+    parent?.removeChild(node);
     node.parent = undefined;
     node.removed = true;
     this.#dropUnused(node);
@@ -89,10 +139,10 @@ export class InodeTable {
   /** Gives a node another name. */
   move(node: Node, parent: DirectoryNode, name: string): void {
     const before = node.parent;
-    if (before?.children.get(node.name) === node) before.children.delete(node.name);
+    before?.removeChild(node);
     node.parent = parent;
     node.name = name;
-    parent.children.set(name, node);
+    parent.addChild(node);
     if (before !== undefined) this.#dropUnused(before);
   }
 
@@ -105,9 +155,10 @@ export class InodeTable {
   #dropUnused(node: Node): void {
     if (node === this.root || isUsed(node) || this.#nodes.get(node.inode) !== node) return;
     this.#nodes.delete(node.inode);
+    if (node.unwanted) this.#unwanted -= 1;
     const { parent } = node;
     if (parent === undefined) return;
-    if (parent.children.get(node.name) === node) parent.children.delete(node.name);
+    parent.removeChild(node);
     this.#dropUnused(parent);
   }
 
@@ -117,19 +168,48 @@ export class InodeTable {
     const node = new DirectoryNode(this.#nextInode(), parent, name, {
       top: isBucket ? { store: root.stores.open(name), key: '' } : undefined,
       changedMs: this.#startMs,
-      directory: (made) => this.#directory(made),
+      directory: this.#directory,
     });
     this.#add(node, parent);
     return node;
   }
 
-  #directory(node: DirectoryNode): Directory {
-    return new Directory(new PrefixSource(() => placeOf(node)), this.#options);
+  /** Said once: a bucket may hold thousands of them. */
+  #noteHidden(key: string): void {
+    if (this.#hidesKeys) return;
+    this.#hidesKeys = true;
+    this.#options.log.warn('object-hidden', { key, by: `${key}/` });
   }
 
   #add(node: Node, parent: DirectoryNode): void {
     this.#nodes.set(node.inode, node);
-    parent.children.set(node.name, node);
+    parent.addChild(node);
+    this.#askToForget();
+  }
+
+  /** Keeps the number of idle nodes bounded, as far as the kernel goes along. */
+  #askToForget(): void {
+    const { forgetEntry } = this.#options;
+    if (forgetEntry === undefined) return;
+    for (let nth = 0; nth < LOOKED_AT; nth += 1) {
+      if (this.#nodes.size - this.#unwanted <= MANY_NODES) return;
+      const { value: node, done } = this.#oldest.next();
+      if (done === true) {
+        this.#startOver();
+        return;
+      }
+      if (node.parent === undefined || node.unwanted || !isIdle(node)) continue;
+      node.unwanted = true;
+      this.#unwanted += 1;
+      forgetEntry(node.parent.inode, nameOfPart(node.name));
+    }
+  }
+
+  /** What the kernel has not forgotten by now it may be asked about again. */
+  #startOver(): void {
+    this.#oldest = this.#nodes.values();
+    this.#unwanted = 0;
+    for (const node of this.#nodes.values()) node.unwanted = false;
   }
 
   #nextInode(): InodeNumber {
@@ -138,8 +218,21 @@ export class InodeTable {
   }
 }
 
+/** The object there was, when it says the same: its text is shared with handles and caches. */
+function sameOr(before: ObjectVersion | undefined, now: ObjectVersion): ObjectVersion {
+  const isSame =
+    before?.etag === now.etag && before.modifiedMs === now.modifiedMs && before.bytes === now.bytes;
+  return isSame ? before : now;
+}
+
 function isUsed(node: Node): boolean {
   if (node.lookups > 0) return true;
   if (node.type === 'file') return node.handles.size > 0 || node.staged?.dirty === true;
-  return node.opens > 0 || node.children.size > 0 || node.directory.hasLocal;
+  return node.opens > 0 || node.children.size > 0 || node.hasLocal;
+}
+
+/** Whether only the kernel refers to `node`, which could ask for it again. */
+function isIdle(node: Node): boolean {
+  if (node.type === 'file') return node.handles.size === 0 && node.staged === undefined;
+  return node.opens === 0 && node.children.size === 0 && !node.hasLocal;
 }

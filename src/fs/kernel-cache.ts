@@ -1,4 +1,4 @@
-import type { InodeNumber } from '../fs/ids.ts';
+import type { InodeNumber } from './ids.ts';
 
 /**
  * What a kernel keeps of a mount. Each promise resolves when the kernel has done it, or had nothing
@@ -25,3 +25,46 @@ export const noKernelCache: KernelCache = {
   deleteEntry: async () => await Promise.resolve(),
   store: async () => await Promise.resolve(),
 };
+
+/** Names that the kernel is told to forget at once; more are left to it. */
+const MOST_FORGETTING = 64;
+
+/** The kernel of a mount that is yet to be served: until then nothing is kept. */
+export class LateKernelCache implements KernelCache {
+  #kernel = noKernelCache;
+  #forgetting = 0;
+
+  attach(kernel: KernelCache): void {
+    this.#kernel = kernel;
+  }
+
+  /** Lets go of what `name` refers to, unless much of that is under way. Never waits. */
+  forgetEntry(parent: InodeNumber, name: Uint8Array): void {
+    if (this.#forgetting >= MOST_FORGETTING) return;
+    this.#forgetting += 1;
+    const done = (): void => {
+      this.#forgetting -= 1;
+    };
+    this.#kernel.invalidateEntry(parent, name).then(done, done);
+  }
+
+  async invalidateInode(inode: InodeNumber, offset?: number, bytes?: number): Promise<void> {
+    await this.#kernel.invalidateInode(inode, offset, bytes);
+  }
+
+  async invalidateAttributes(inode: InodeNumber): Promise<void> {
+    await this.#kernel.invalidateAttributes(inode);
+  }
+
+  async invalidateEntry(parent: InodeNumber, name: Uint8Array): Promise<void> {
+    await this.#kernel.invalidateEntry(parent, name);
+  }
+
+  async deleteEntry(parent: InodeNumber, child: InodeNumber, name: Uint8Array): Promise<void> {
+    await this.#kernel.deleteEntry(parent, child, name);
+  }
+
+  async store(inode: InodeNumber, offset: number, bytes: Uint8Array): Promise<void> {
+    await this.#kernel.store(inode, offset, bytes);
+  }
+}

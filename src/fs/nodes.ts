@@ -41,6 +41,8 @@ abstract class BaseNode {
   removed = false;
   /** And that by our own doing: what is written to it is not for the bucket. */
   unlinked = false;
+  /** The kernel was asked to forget it. */
+  unwanted = false;
   /** Attributes set here; found again by key when the node is made anew. */
   overrides: Overrides | undefined;
 
@@ -51,30 +53,53 @@ abstract class BaseNode {
   }
 }
 
+const noUses: ReadonlySet<FileUse> = new Set<FileUse>();
+
 export class FileNode extends BaseNode {
   readonly type = 'file';
   /** The object as last seen; undefined while nothing is in the bucket. */
   version: ObjectVersion | undefined;
   /** Local content; kept as long as somebody has the file open. */
   staged: StagedFile | undefined;
-  readonly handles: Set<FileUse> = new Set<FileUse>();
-  /** Held while the content or the name changes. */
-  readonly changing: Exclusive = new Exclusive();
   /** What the kernel's pages of this file show. */
   cachedEtag: string | undefined;
+  // A kernel may know hundreds of thousands of files that nobody opens: these are made when used.
+  #handles: Set<FileUse> | undefined;
+  #changing: Exclusive | undefined;
+
+  get handles(): ReadonlySet<FileUse> {
+    return this.#handles ?? noUses;
+  }
+
+  /** Held while the content or the name changes. */
+  get changing(): Exclusive {
+    this.#changing ??= new Exclusive();
+    return this.#changing;
+  }
+
+  addUse(use: FileUse): void {
+    (this.#handles ??= new Set()).add(use);
+  }
+
+  removeUse(use: FileUse): void {
+    this.#handles?.delete(use);
+    if (this.#handles?.size === 0) this.#handles = undefined;
+  }
 }
+
+const noChildren: ReadonlyMap<string, Node> = new Map<string, Node>();
 
 export class DirectoryNode extends BaseNode {
   readonly type = 'directory';
-  readonly directory: Directory;
-  /** Nodes by name; only those that somebody refers to. */
-  readonly children: Map<string, Node> = new Map<string, Node>();
   /** Where a bucket begins; undefined below that, and for the list of buckets. */
   readonly top: Place | undefined;
   /** Open handles. */
   opens = 0;
   /** The last change made here, ms since the epoch. */
   changedMs: number;
+  readonly #makeDirectory: (node: DirectoryNode) => Directory;
+  #directory: Directory | undefined;
+  #children: Map<string, Node> | undefined;
 
   constructor(
     inode: InodeNumber,
@@ -89,7 +114,33 @@ export class DirectoryNode extends BaseNode {
     super(inode, parent, name);
     this.top = made.top;
     this.changedMs = made.changedMs;
-    this.directory = made.directory(this);
+    this.#makeDirectory = made.directory;
+  }
+
+  /** What is known of the names in it. */
+  get directory(): Directory {
+    this.#directory ??= this.#makeDirectory(this);
+    return this.#directory;
+  }
+
+  /** Whether this mount holds names in it that the store does not know. */
+  get hasLocal(): boolean {
+    return this.#directory?.hasLocal === true;
+  }
+
+  /** Nodes by name; only those that somebody refers to. */
+  get children(): ReadonlyMap<string, Node> {
+    return this.#children ?? noChildren;
+  }
+
+  addChild(node: Node): void {
+    (this.#children ??= new Map()).set(node.name, node);
+  }
+
+  /** Takes `node` away, unless its name leads to another by now. */
+  removeChild(node: Node): void {
+    if (this.#children?.get(node.name) === node) this.#children.delete(node.name);
+    if (this.#children?.size === 0) this.#children = undefined;
   }
 }
 

@@ -3,7 +3,7 @@
  * the work on: names to `Tree` and `Renamer`, content to `Reader` and `Writer`, struct stat to
  * `AttributeStore`. docs/SEMANTICS.md says what programs may rely on.
  */
-import { AttributeStore, childInos } from './attributes.ts';
+import { type AttributeStore, childInos } from './attributes.ts';
 import { type ListedName, walkDirectory } from './directory-walk.ts';
 import type {
   AttributeChanges,
@@ -23,14 +23,16 @@ import type {
   RenameFlags,
   RequestContext,
 } from './filesystem.ts';
-import { DirectoryHandle, FileHandle, HandleTable } from './handle-table.ts';
+import { DirectoryHandle, type HandleTable } from './handle-table.ts';
 import type { HandleId, InodeNumber } from './ids.ts';
-import { InodeTable } from './inode-table.ts';
-import { type DirectoryNode, type FileNode, isOvertaken, type Node } from './nodes.ts';
+import type { InodeTable } from './inode-table.ts';
+import type { KernelCache } from './kernel-cache.ts';
+import type { DirectoryNode, Node } from './nodes.ts';
+import { Opener } from './opener.ts';
 import { type ObjectFileSystemOptions, storeOf } from './options.ts';
-import { Reader } from './reader.ts';
+import { createParts, type FileSystemParts } from './parts.ts';
+import type { Reader, ReaderFigures } from './reader.ts';
 import {
-  alreadyThere,
   badHandle,
   isADirectory,
   noSuchEntry,
@@ -38,12 +40,9 @@ import {
   readOnlyMount,
   staleFile,
 } from './refusals.ts';
-import { Renamer } from './renamer.ts';
-import { StagingArea } from './staging-area.ts';
-import { type FoundNode, partFor, refuseInBucketList, refuseLongKey, Tree } from './tree.ts';
-import { TreeLock } from './tree-lock.ts';
-import { Uploader } from './uploader.ts';
-import { contentOf, type SaveFailure, Writer } from './writer.ts';
+import type { Tender } from './tending.ts';
+import { type FoundNode, partFor, type Tree } from './tree.ts';
+import { contentOf, type SaveFailure, type Writer } from './writer.ts';
 
 /** What `wire status` shows of a mount's files. */
 export interface FileSystemState {
@@ -54,6 +53,7 @@ export interface FileSystemState {
   readonly unsavedBytes: number;
   readonly uploads: number;
   readonly failures: readonly SaveFailure[];
+  readonly reading: ReaderFigures;
 }
 
 /** A store has no limits worth telling; programs only look whether there is room: 1 PiB. */
@@ -67,44 +67,35 @@ const STATISTICS: FileSystemStatistics = {
 };
 
 export class ObjectFileSystem implements FileSystem, AsyncDisposable {
+  readonly offersBacking: boolean;
   readonly #options: ObjectFileSystemOptions;
+  readonly #parts: FileSystemParts;
   readonly #nodes: InodeTable;
-  readonly #handles = new HandleTable();
+  readonly #handles: HandleTable;
   readonly #attributes: AttributeStore;
   readonly #reader: Reader;
-  readonly #uploader: Uploader;
   readonly #writer: Writer;
   readonly #tree: Tree;
-  readonly #renamer: Renamer;
+  readonly #opener: Opener;
   readonly #end = new AbortController();
   /** Settles when what a mount that died left in the staging folder is looked after. */
   readonly recovered: Promise<void>;
 
   constructor(options: ObjectFileSystemOptions) {
-    const { clock, listTtlMs, log } = options;
-    const treeLock = new TreeLock();
-    const staging = new StagingArea(options.stagingDir, clock);
+    const parts = createParts(options);
     this.#options = options;
-    this.#nodes = new InodeTable(options);
-    this.#attributes = new AttributeStore(options);
-    this.#reader = new Reader(options.memoryBytes);
-    this.#uploader = new Uploader(staging, log);
-    const [nodes, attributes] = [this.#nodes, this.#attributes];
-    this.#tree = new Tree({ nodes, attributes, treeLock, clock, listTtlMs });
-    this.#writer = new Writer({
-      staging,
-      uploader: this.#uploader,
-      reader: this.#reader,
-      attributes,
-      treeLock,
-      clock,
-      log,
-    });
-    const [tree, writer] = [this.#tree, this.#writer];
-    this.#renamer = new Renamer({ tree, nodes, attributes, writer, treeLock, clock, log });
+    this.#parts = parts;
+    this.#nodes = parts.nodes;
+    this.#handles = parts.handles;
+    this.#attributes = parts.attributes;
+    this.#reader = parts.reader;
+    this.#writer = parts.writer;
+    this.#tree = parts.tree;
+    this.#opener = new Opener(parts);
+    this.offersBacking = this.#opener.offersBacking;
     this.recovered = options.readOnly
       ? Promise.resolve()
-      : writer.recover((bucket) => storeOf(options.root, bucket), this.#end.signal);
+      : this.#writer.recover((bucket) => storeOf(options.root, bucket), this.#end.signal);
   }
 
   get state(): FileSystemState {
@@ -113,7 +104,8 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
       openHandles: this.#handles.size,
       unsavedFiles: unsaved.length,
       unsavedBytes: unsaved.reduce((bytes, { staged }) => bytes + (staged?.bytes ?? 0), 0),
-      uploads: this.#uploader.running,
+      uploads: this.#parts.uploader.running,
+      reading: this.#reader.figures,
       failures: [...this.#writer.failures],
     };
   }
@@ -127,11 +119,22 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     await this.#writer.sync(signal);
   }
 
+  /** What the kernel keeps of it can be told from now on. */
+  keptBy(kernel: KernelCache): void {
+    this.#parts.kernel.attach(kernel);
+  }
+
+  /** As `Tender.tend`. */
+  async tend(...args: Parameters<Tender['tend']>): ReturnType<Tender['tend']> {
+    return await this.#parts.tender.tend(...args);
+  }
+
   /** Ends all work. What is not saved by now is put aside in the staging folder's `kept/`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end.abort();
     await this.recovered;
     await this.#writer.close();
+    await this.#nodes[Symbol.asyncDispose]();
     await this.#reader[Symbol.asyncDispose]();
   }
 
@@ -215,16 +218,11 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     this.#refuseIfReadOnly();
     const from = { parent: this.#directory(parent), name: partFor(name) };
     const to = { parent: this.#directory(newParent), name: partFor(newName) };
-    await this.#renamer.rename(from, to, flags, context.signal);
+    await this.#parts.renamer.rename(from, to, flags, context.signal);
   }
 
   open(inode: InodeNumber, flags: OpenFlags, context: RequestContext): MaybePromise<OpenedFile> {
-    const node = this.#nodes.get(inode);
-    if (node.type === 'directory') throw isADirectory;
-    if (flags.access !== 'read' || flags.truncate) this.#refuseIfReadOnly();
-    const ttlMs = node.removed ? 0 : this.#tree.freshFor(node, () => context.signal);
-    if (!(ttlMs instanceof Promise)) return this.#openFresh(node, ttlMs, flags, context);
-    return ttlMs.then(async (late) => await this.#openFresh(node, late, flags, context));
+    return this.#opener.open(inode, flags, context);
   }
 
   async create(
@@ -236,25 +234,8 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
   ): Promise<CreatedFile> {
     this.#refuseIfReadOnly();
     const directory = this.#directory(parent);
-    const part = partFor(name);
-    refuseInBucketList(directory);
-    refuseLongKey(directory, part);
-    const found = await this.#tree.find(directory, part, () => context.signal);
-    if (found !== undefined) {
-      if (flags.exclusive) throw alreadyThere;
-      if (found.node.type === 'directory') throw isADirectory;
-      const opened = await this.#open(found.node, flags, context);
-      return { ...opened, entry: this.#refer(found) };
-    }
-    const staged = await this.#writer.startNew(part);
-    staged.exclusive = flags.exclusive;
-    const node = this.#nodes.addFile(directory, part);
-    this.#writer.adopt(node, staged);
-    this.#attributes.created(node, mode, context);
-    directory.changedMs = this.#options.clock.now();
-    const handle = this.#handles.add(this.#use(node, flags));
-    const entry = this.#refer({ node, ttlMs: this.#options.listTtlMs });
-    return { handle, keepCache: false, directIo: false, entry };
+    const { opened, found } = await this.#opener.create(directory, name, mode, flags, context);
+    return { ...opened, entry: this.#refer(found) };
   }
 
   read(
@@ -299,13 +280,7 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
   }
 
   async release(handle: HandleId, context: RequestContext): Promise<void> {
-    const file = this.#handles.file(handle);
-    const { node, pinned } = file;
-    this.#handles.remove(handle);
-    node.handles.delete(file);
-    if (pinned !== undefined) this.#reader.unpin(pinned);
-    if (node.handles.size === 0) await this.#writer.release(node, context.signal);
-    this.#nodes.release(node);
+    await this.#opener.release(handle, context);
   }
 
   opendir(inode: InodeNumber): OpenedFile {
@@ -363,55 +338,12 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     return STATISTICS;
   }
 
-  #openFresh(
-    node: FileNode,
-    ttlMs: number | undefined,
-    flags: OpenFlags,
-    context: RequestContext,
-  ): MaybePromise<OpenedFile> {
-    if (ttlMs === undefined) throw staleFile;
-    return this.#open(node, flags, context);
-  }
-
-  #open(node: FileNode, flags: OpenFlags, context: RequestContext): MaybePromise<OpenedFile> {
-    if (isOvertaken(node)) {
-      return this.#writer.supersede(node).then(async () => await this.#open(node, flags, context));
-    }
-    if (node.staged === undefined && node.version === undefined) throw noSuchEntry;
-    const etag = (node.staged?.base ?? node.version)?.etag;
-    const keepCache = node.cachedEtag !== undefined && node.cachedEtag === etag;
-    node.cachedEtag = etag;
-    const file = this.#use(node, flags);
-    const opened = { handle: this.#handles.add(file), keepCache, directIo: false };
-    if (!flags.truncate) return opened;
-    return this.#truncateOpened(file, opened, context);
-  }
-
-  async #truncateOpened(
-    file: FileHandle,
-    opened: OpenedFile,
-    context: RequestContext,
-  ): Promise<OpenedFile> {
-    try {
-      await this.#writer.truncate(file.node, file, 0, context.signal);
-      return opened;
-    } catch (error) {
-      await this.release(opened.handle, context);
-      throw error;
-    }
-  }
-
-  #use(node: FileNode, flags: OpenFlags): FileHandle {
-    const { version, staged } = node;
-    const pins = staged === undefined && version !== undefined;
-    const file = new FileHandle(node, flags, pins ? this.#reader.pin(node, version) : undefined);
-    node.handles.add(file);
-    return file;
-  }
-
   #fillEntry(parent: DirectoryNode, dirent: ListedName, part: string, fill: FillEntries): boolean {
     const found = parent.directory.shown(part);
     if (found === undefined) return true;
+    if (this.#nodes.isFull && !parent.children.has(part)) {
+      return fill({ ...dirent, ino: childInos(parent)(part, dirent.type) }, undefined);
+    }
     const node = this.#tree.bind(parent, part, found);
     const ttlMs = parent.directory.peek(part)?.ttlMs ?? 0;
     const attributes = this.#attributes.of(node);

@@ -1,6 +1,12 @@
+import type { BlockCache } from '../cache/block-cache.ts';
+import type { BlockDisk } from '../cache/block-disk.ts';
+import type { BlockPins } from '../cache/disk-pins.ts';
+import type { Endpoint } from '../cache/endpoint.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { ObjectStore, ObjectStores } from '../store/object-store.ts';
+import type { InodeNumber } from './ids.ts';
+import type { IndexStore } from './index-store.ts';
 
 /** What the root of a mount shows. */
 export type FileSystemRoot =
@@ -12,6 +18,21 @@ export type FileSystemRoot =
     }
   /** Every bucket that one may list is a directory of the root. */
   | { readonly kind: 'buckets'; readonly stores: ObjectStores };
+
+/** What several mounts of one process share for reading. */
+export interface ReadingParts {
+  readonly blocks: BlockCache;
+  /** The server: its name is part of what blocks are kept under. */
+  readonly endpoint: Endpoint;
+  readonly disk?: BlockDisk | undefined;
+  /** Where content is kept that was written here; absent: nowhere. */
+  readonly keptWrites?: BlockDisk | undefined;
+  /** Of the disk: what stays on it. */
+  readonly pins?: BlockPins | undefined;
+}
+
+/** What an open believes: what was said of a name for the TTL, or only what the store says now. */
+export type Consistency = 'ttl' | 'strict';
 
 export interface ObjectFileSystemOptions {
   readonly root: FileSystemRoot;
@@ -25,10 +46,20 @@ export interface ObjectFileSystemOptions {
   readonly directoryMode: number;
   /** An absolute path for this mount alone, made 0700; `kept/` in it holds bytes not saved. */
   readonly stagingDir: string;
-  /** For blocks of objects in memory; 48 MiB is usual. */
-  readonly memoryBytes: number;
+  /** For blocks of objects in memory, where `reading` is absent; default 48 MiB. */
+  readonly memoryBytes?: number;
+  /** What mounts share for reading; absent: memory for this one alone, and no disk. */
+  readonly reading?: ReadingParts;
+  /** The kernel may read files itself that are whole on the disk; default true. */
+  readonly passthrough?: boolean;
   /** How long the store's word on names and versions is repeated; 1000 is usual. */
   readonly listTtlMs: number;
+  /** 'strict': an open asks the store whatever is known. Default 'ttl'. */
+  readonly consistency?: Consistency;
+  /** Keeps attributes and listings from one mount to the next. */
+  readonly index?: IndexStore | undefined;
+  /** Asks the kernel to forget a name, if it can. Never waits, never fails. */
+  readonly forgetEntry?: ((parent: InodeNumber, name: Uint8Array) => void) | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }

@@ -1,12 +1,15 @@
-import type { ReadaheadState } from '../cache/readahead.ts';
+import type { BlockSource } from '../cache/load.ts';
+import type { Streams } from '../cache/streams.ts';
 import type { ObjectVersion } from '../store/object-store.ts';
 import type { Place } from './directory-source.ts';
 
 /** A version of an object that open handles read, wherever a rename has put it since. */
-export interface PinnedVersion {
-  /** Names its blocks in the cache; stays the same when the object moves. */
+export interface PinnedVersion extends BlockSource {
+  /** Names its blocks, in memory and on disk; stays the same when the object moves. */
   readonly object: string;
   readonly place: () => Place;
+  /** Settles when what the disk keeps of it is known; undefined once it is. */
+  readonly opening: Promise<void> | undefined;
   /** Replaced by the copy's version when the object moves. */
   version: ObjectVersion;
   /** Handles that read it. */
@@ -15,5 +18,5 @@ export interface PinnedVersion {
 
 /** How far one reader is. */
 export interface ReadPosition {
-  readahead: ReadaheadState;
+  readonly streams: Streams;
 }

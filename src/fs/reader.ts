@@ -1,38 +1,95 @@
 /**
- * Reads of versions in the bucket: whole blocks through the cache, ahead of a reader that goes in
- * order. What a block holds never changes, since its name holds the version.
+ * The bytes of objects: blocks in memory over blocks on disk over ranged reads of one version, and
+ * what is read ahead of whom.
+ *
+ * Blocks are named by the version, so that nothing in memory ever needs to be asked again, and all
+ * reads of a handle are of the version it pinned when it was opened.
  */
-import { BlockCache, type BlockId } from '../cache/block-cache.ts';
-import { initialReadahead, nextReadahead } from '../cache/readahead.ts';
-import { type Extent, MiB } from '../lib/bytes.ts';
-import { StoreError } from '../store/errors.ts';
+import { BlockCache } from '../cache/block-cache.ts';
+import type { BlockDisk, DiskObject } from '../cache/block-disk.ts';
+import { BlockLoader } from '../cache/block-loader.ts';
+import { Endpoint } from '../cache/endpoint.ts';
+import { MemoryBudget } from '../cache/memory-budget.ts';
+import { BLOCK_BYTES } from '../cache/slots.ts';
+import { Streams } from '../cache/streams.ts';
+import type { Extent } from '../lib/bytes.ts';
+import { MiB } from '../lib/bytes.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { ObjectVersion } from '../store/object-store.ts';
-import { BufferSink } from '../store/read-sink.ts';
-import { FsError } from './errno.ts';
+import type { Place } from './directory-source.ts';
 import type { MaybePromise, ReadBytes } from './filesystem.ts';
 import { type FileNode, filePlaceOf } from './nodes.ts';
+import { PinnedObject } from './pinned-object.ts';
 import type { PinnedVersion, ReadPosition } from './pinned-version.ts';
-import { staleFile } from './refusals.ts';
 
-/** One request's length: large beside a round trip's worth, small beside the memory for all. */
-const BLOCK_BYTES = MiB;
+export interface ReaderOptions {
+  /** Memory for blocks; mounts of one process share it. */
+  readonly blocks: BlockCache;
+  /** Shared by the mounts of one endpoint. */
+  readonly endpoint: Endpoint;
+  /** What lies under the memory; absent: nothing. */
+  readonly disk?: BlockDisk | undefined;
+  readonly clock: Clock;
+  /** Ends with the reader: what it shares with nobody. */
+  readonly own?: AsyncDisposable | undefined;
+}
 
-/** Of one request of `copy`, which holds that much. */
-const COPY_BYTES = 8 * MiB;
+/** What `wire status` shows of reading. */
+export interface ReaderFigures {
+  /** Memory for blocks, of all mounts of the process. */
+  readonly memoryBytes: number;
+  /** Reads that were answered from memory, and others. */
+  readonly hits: number;
+  readonly misses: number;
+  /** Bytes that programs got, that the store sent, and that came from the disk. */
+  readonly readBytes: number;
+  readonly fetchedBytes: number;
+  readonly diskBytes: number;
+  /** `fetchedBytes` for each byte that a program got; 0 before the first. */
+  readonly amplification: number;
+}
+
+/** A stream that was not read for so long leaves its share of what may be read ahead to others. */
+const IDLE_STREAM_MS = 2000;
+
+/** Memory of a mount that shares none. */
+const MEMORY_BYTES = 48 * MiB;
+
+/** What `copy` and `warm` hold at once. */
+const STEP_BYTES = MiB;
+
+/** Requests of `warm` at once: it must not be in the way of who reads. */
+const WARM_STEPS = 4;
 
 export class Reader implements AsyncDisposable {
-  readonly #blocks: BlockCache;
-  readonly #maxAheadBytes: number;
-  readonly #pinned = new Map<string, PinnedVersion>();
+  readonly #options: ReaderOptions;
+  readonly #loader: BlockLoader;
+  readonly #pinned = new Set<PinnedObject>();
+  /** When each version was last read ahead of. */
+  readonly #active = new Map<PinnedVersion, number>();
+  readonly #closing = new Set<Promise<void>>();
+  #hits = 0;
+  #misses = 0;
+  #readBytes = 0;
 
-  constructor(memoryBytes: number) {
-    // One reader may take half; the rest is for others, and for what was read.
-    this.#maxAheadBytes = Math.floor(memoryBytes / 2);
-    this.#blocks = new BlockCache({
-      blockBytes: BLOCK_BYTES,
-      maxBytes: memoryBytes,
-      load: async (id, signal) => await this.#load(id, signal),
-    });
+  constructor(options: ReaderOptions) {
+    const { blocks: cache, endpoint, clock } = options;
+    this.#options = options;
+    this.#loader = new BlockLoader({ cache, endpoint, clock });
+  }
+
+  get figures(): ReaderFigures {
+    const { fetchedBytes, diskBytes } = this.#loader;
+    const readBytes = this.#readBytes;
+    return {
+      memoryBytes: this.#options.blocks.bytes,
+      hits: this.#hits,
+      misses: this.#misses,
+      readBytes,
+      fetchedBytes,
+      diskBytes,
+      amplification: readBytes === 0 ? 0 : fetchedBytes / readBytes,
+    };
   }
 
   /** Holds a version for a handle, shared with other handles on it. */
@@ -42,49 +99,63 @@ export class Reader implements AsyncDisposable {
       pinned.opens += 1;
       return pinned;
     }
-    const object = `${node.inode} ${version.etag}`;
-    const place = (): ReturnType<typeof filePlaceOf> => filePlaceOf(node);
-    const pinned: PinnedVersion = { object, place, version, opens: 1 };
-    this.#pinned.set(object, pinned);
+    return this.pinAt(() => filePlaceOf(node), version);
+  }
+
+  /** Holds the version at `place`, shared with nobody. */
+  pinAt(place: () => Place, version: ObjectVersion): PinnedVersion {
+    const { blocks, disk, endpoint } = this.#options;
+    const pinned = new PinnedObject({
+      endpoint: endpoint.name,
+      place,
+      version,
+      disk,
+      pinBlocks: (object, bytes) => blocks.pin(object, bytes),
+    });
+    this.#pinned.add(pinned);
     return pinned;
   }
 
   unpin(pinned: PinnedVersion): void {
     pinned.opens -= 1;
-    if (pinned.opens === 0 && this.#pinned.get(pinned.object) === pinned) {
-      this.#pinned.delete(pinned.object);
-    }
+    if (pinned.opens > 0 || !(pinned instanceof PinnedObject)) return;
+    if (!this.#pinned.delete(pinned)) return;
+    this.#active.delete(pinned);
+    const closing = this.#close(pinned)
+      .catch(() => undefined)
+      .finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
   }
 
-  /** Bytes of `extent`, at once when they are in memory; fewer only at the end. */
+  /**
+   * Bytes of `extent`, at once when they are in memory; fewer only at the end. They are views that
+   * are good for this turn of the event loop, see `SlotPool.lend`.
+   */
   read(
     pinned: PinnedVersion,
     extent: Extent,
     position: ReadPosition,
     signal: () => AbortSignal,
   ): MaybePromise<ReadBytes> {
-    const fileBytes = pinned.version.bytes;
-    const end = Math.min(extent.end, fileBytes);
-    if (extent.start >= end) return new Uint8Array(0);
-    this.#readAhead(pinned, { start: extent.start, end }, position);
-    const first = Math.floor(extent.start / BLOCK_BYTES);
-    const last = Math.floor((end - 1) / BLOCK_BYTES);
-    const pieces: MaybePromise<Uint8Array>[] = [];
-    for (let index = first; index <= last; index += 1) {
-      const at = index * BLOCK_BYTES;
-      const wanted = {
-        start: Math.max(extent.start - at, 0),
-        end: Math.min(end - at, BLOCK_BYTES),
-      };
-      const block = this.#blocks.get({ object: pinned.object, index }, signal());
-      pieces.push(
-        block instanceof Promise
-          ? block.then((bytes) => bytes.subarray(wanted.start, wanted.end))
-          : block.subarray(wanted.start, wanted.end),
-      );
+    const { blocks } = pinned;
+    const end = Math.min(extent.end, blocks.bytes);
+    const { start } = extent;
+    if (start >= end) return new Uint8Array(0);
+    const { streams } = position;
+    const views = this.#options.blocks.views(blocks, start, end, streams.inOrder);
+    // The disk may have it: that is soon known.
+    if (views === undefined && pinned.opening !== undefined) {
+      return this.#readOpened(pinned, { start, end }, position, signal());
     }
-    if (pieces.every((piece) => piece instanceof Uint8Array)) return pieces;
-    return Promise.all(pieces.map(async (piece) => await piece));
+    this.#readBytes += end - start;
+    if (views !== undefined) {
+      this.#hits += 1;
+      if (!streams.coast(start, end)) this.#readAhead(pinned, start, end, streams, false);
+      return views;
+    }
+    this.#misses += 1;
+    this.#readAhead(pinned, start, end, streams, true);
+    return this.#loader.read(pinned, { start, end }, streams.inOrder, signal());
   }
 
   /** Copies the first `bytes` of a version to `take`, in order. */
@@ -95,87 +166,191 @@ export class Reader implements AsyncDisposable {
     take: (offset: number, bytes: Uint8Array) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
-    const { store, key } = filePlaceOf(node);
+    const pinned = this.pin(node, version);
     try {
-      const part = Buffer.allocUnsafeSlow(Math.min(bytes, COPY_BYTES));
-      for (let start = 0; start < bytes; start += part.byteLength) {
-        const end = Math.min(start + part.byteLength, bytes);
-        const sink = new BufferSink(part.subarray(0, end - start));
-        await store.read(key, { start, end }, version.etag, sink, signal);
-        if (sink.bytes.byteLength !== end - start) {
-          throw shortRead(key, start + sink.bytes.byteLength, bytes);
-        }
-        await take(start, sink.bytes);
-      }
-    } catch (error) {
-      throw goneIsStale(error);
+      await this.copyPinned(pinned, bytes, take, signal);
+    } finally {
+      this.unpin(pinned);
     }
+  }
+
+  /** As `copy`. What `take` is given stays as it is until that settles. */
+  async copyPinned(
+    pinned: PinnedVersion,
+    bytes: number,
+    take: (offset: number, bytes: Uint8Array) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const streams = new Streams();
+    await pinned.opening;
+    for (let start = 0; start < bytes; start += STEP_BYTES) {
+      const end = Math.min(start + STEP_BYTES, bytes);
+      this.#readAhead(pinned, start, end, streams, true, bytes);
+      const held = await this.#loader.hold(pinned, { start, end }, signal);
+      try {
+        let at = start;
+        for (const piece of held.pieces) {
+          await take(at, piece);
+          at += piece.byteLength;
+        }
+      } finally {
+        held.release();
+      }
+    }
+  }
+
+  /**
+   * Brings a whole object to the disk. `progress` is told the bytes that are there: not all of them
+   * in the end, when the disk is full.
+   *
+   * @throws what the store threw; `signal.reason` once `signal` aborts.
+   */
+  async warm(
+    pinned: PinnedVersion,
+    signal: AbortSignal,
+    progress: (bytes: number) => void,
+  ): Promise<void> {
+    await pinned.opening;
+    const { disk, blocks } = pinned;
+    if (disk === undefined) return;
+    let next = 0;
+    let there = 0;
+    const step = async (): Promise<void> => {
+      while (next < blocks.bytes) {
+        const extent = { start: next, end: Math.min(next + STEP_BYTES, blocks.bytes) };
+        next = extent.end;
+        const kept = await this.#warmStep(pinned, disk, extent, signal);
+        there += kept;
+        progress(there);
+      }
+    };
+    await Promise.all(Array.from({ length: WARM_STEPS }, step));
+  }
+
+  /** A descriptor on the whole object, when the disk has it as it is, see `DiskObject.whole`. */
+  whole(pinned: PinnedVersion): number | undefined {
+    return pinned.disk?.whole();
+  }
+
+  /** Forgets what is in memory of a version. */
+  drop(pinned: PinnedVersion): void {
+    this.#loader.close(pinned);
+    this.#options.blocks.drop(pinned.blocks);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#blocks[Symbol.asyncDispose]();
+    await this.#loader[Symbol.asyncDispose]();
+    for (const pinned of [...this.#pinned]) {
+      pinned.opens = 1;
+      this.unpin(pinned);
+    }
+    await Promise.all(this.#closing);
+    await this.#options.own?.[Symbol.asyncDispose]();
   }
 
-  #readAhead(pinned: PinnedVersion, extent: Extent, position: ReadPosition): void {
-    const { object, version } = pinned;
-    const options = { fileBytes: version.bytes, maxBytes: this.#maxAheadBytes };
-    const { state, fetch } = nextReadahead(position.readahead, extent, options);
-    position.readahead = state;
-    if (fetch === undefined) return;
-    const last = Math.floor((fetch.end - 1) / BLOCK_BYTES);
-    for (let index = Math.floor(fetch.start / BLOCK_BYTES); index <= last; index += 1) {
-      this.#blocks.prefetch({ object, index });
-    }
+  async #readOpened(
+    pinned: PinnedVersion,
+    extent: Extent,
+    position: ReadPosition,
+    signal: AbortSignal,
+  ): Promise<ReadBytes> {
+    await pinned.opening;
+    signal.throwIfAborted();
+    return await this.read(pinned, extent, position, () => signal);
   }
 
-  async #load(id: BlockId, signal: AbortSignal): Promise<Uint8Array> {
-    const pinned = this.#pinned.get(id.object);
-    if (pinned === undefined) throw staleFile;
-    const asked = pinned.version;
-    try {
-      return await loadBlock(pinned, id.index, signal);
-    } catch (error) {
-      // A rename moved it between our question and the answer: ask where it is now.
-      const moved = pinned.version !== asked && isGone(error);
-      if (!moved) throw goneIsStale(error);
-      return await loadBlock(pinned, id.index, signal).catch((again: unknown) => {
-        throw goneIsStale(again);
-      });
-    }
+  /** Has loaded what a read at this place makes likely to be wanted, itself included. */
+  #readAhead(
+    pinned: PinnedVersion,
+    start: number,
+    end: number,
+    streams: Streams,
+    stalled: boolean,
+    fileBytes: number = pinned.blocks.bytes,
+  ): void {
+    const { endpoint, blocks: cache } = this.#options;
+    const { blocks } = pinned;
+    const absentAt = stalled ? cache.absentAt(blocks, start, end) : undefined;
+    const maxBytes = this.#mostAhead(pinned);
+    const { grainBytes } = endpoint;
+    // Several requests fill a window, so that one is always on its way.
+    const partBytes = Math.max(Math.min(endpoint.partBytes, maxBytes / 4), BLOCK_BYTES);
+    const limits = { fileBytes, maxBytes, partBytes, grainBytes };
+    const step = streams.follow({ start, end, stalled, absentAt }, limits);
+    if (step?.fetch === undefined) return;
+    const { stream, fetch: extent } = step;
+    if (stream.windowBytes > 0) this.#active.set(pinned, this.#options.clock.monotonic());
+    else endpoint.askedAtRandom();
+    this.#loader.want(pinned, { extent, partBytes, distance: Math.max(extent.start - end, 0) });
   }
+
+  /** What one of the files that are read in order now may have ahead. */
+  #mostAhead(pinned: PinnedVersion): number {
+    const now = this.#options.clock.monotonic();
+    for (const [other, readMs] of this.#active) {
+      if (now - readMs > IDLE_STREAM_MS) this.#active.delete(other);
+    }
+    const readers = this.#active.size + (this.#active.has(pinned) ? 0 : 1);
+    const share = this.#options.blocks.aheadBytes / readers;
+    return Math.floor(share / BLOCK_BYTES) * BLOCK_BYTES;
+  }
+
+  /** Brings one piece to the disk; gives how much of it is there. */
+  async #warmStep(
+    pinned: PinnedVersion,
+    disk: DiskObject,
+    extent: Extent,
+    signal: AbortSignal,
+  ): Promise<number> {
+    signal.throwIfAborted();
+    const first = Math.floor(extent.start / BLOCK_BYTES);
+    const count = Math.ceil((extent.end - extent.start) / BLOCK_BYTES);
+    const indexes = Array.from({ length: count }, (_, at) => first + at);
+    if (!indexes.every((index) => disk.has(index))) {
+      this.#loader.want(pinned, { extent, partBytes: STEP_BYTES, distance: Infinity });
+      const held = await this.#loader.hold(pinned, extent, signal);
+      try {
+        // Most were written behind their load; who reads on does not wait for that, this does.
+        await this.#loader.written(pinned);
+        if (!indexes.every((index) => disk.has(index))) await disk.write(first, held.pieces);
+      } finally {
+        held.release();
+      }
+    }
+    return indexes
+      .filter((index) => disk.has(index))
+      .reduce((sum, index) => sum + blockLength(pinned.blocks.bytes, index), 0);
+  }
+
+  async #close(pinned: PinnedObject): Promise<void> {
+    this.#loader.close(pinned);
+    await this.#loader.settled(pinned);
+    this.#options.blocks.unpin(pinned.blocks);
+    await pinned[Symbol.asyncDispose]();
+  }
+}
+
+/** What a reader is made of: what it shares with others, or memory of its own. */
+export interface ReadingOptions {
+  readonly reading?: Pick<ReaderOptions, 'blocks' | 'endpoint' | 'disk'>;
+  readonly memoryBytes?: number;
+  readonly clock: Clock;
+}
+
+export function readerFor({ reading, memoryBytes = MEMORY_BYTES, clock }: ReadingOptions): Reader {
+  if (reading !== undefined) {
+    const { blocks, endpoint, disk } = reading;
+    return new Reader({ blocks, endpoint, disk, clock });
+  }
+  const blocks = new BlockCache({ budget: new MemoryBudget(memoryBytes), clock });
+  return new Reader({ blocks, endpoint: new Endpoint(''), clock, own: blocks });
 }
 
 /** Where a reader stands who has read nothing. */
 export function newPosition(): ReadPosition {
-  return { readahead: initialReadahead };
+  return { streams: new Streams() };
 }
 
-async function loadBlock(
-  { place, version }: PinnedVersion,
-  index: number,
-  signal: AbortSignal,
-): Promise<Uint8Array> {
-  const start = index * BLOCK_BYTES;
-  const end = Math.min(start + BLOCK_BYTES, version.bytes);
-  const { store, key } = place();
-  const sink = new BufferSink(Buffer.allocUnsafeSlow(end - start));
-  await store.read(key, { start, end }, version.etag, sink, signal);
-  const { bytes } = sink;
-  if (bytes.byteLength !== end - start) throw shortRead(key, start + bytes.byteLength, end);
-  return bytes;
-}
-
-function shortRead(key: string, got: number, wanted: number): FsError {
-  return new FsError('EIO', `read ${key}: ${got} of ${wanted} bytes came`);
-}
-
-function isGone(error: unknown): boolean {
-  if (!(error instanceof StoreError)) return false;
-  return error.kind === 'not-found' || error.kind === 'precondition-failed';
-}
-
-/** To somebody who has the file open, "not found" means that it changed. */
-export function goneIsStale(error: unknown): unknown {
-  if (!isGone(error)) return error;
-  return new FsError('ESTALE', 'read an object that changed', { cause: error });
+function blockLength(objectBytes: number, index: number): number {
+  return Math.min(BLOCK_BYTES, objectBytes - index * BLOCK_BYTES);
 }

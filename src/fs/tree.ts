@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../lib/clock.ts';
 import { StoreError } from '../store/errors.ts';
-import { childDirectory, childKey, fitsKey, partOfName } from '../store/keys.ts';
+import { childDirectory, childKey, fitsKey, nameOfPart, partOfName } from '../store/keys.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import type { AttributeStore } from './attributes.ts';
 import type { Answer } from './directory.ts';
@@ -13,6 +13,7 @@ import { type Found, foundDirectory } from './directory-source.ts';
 import { FsError } from './errno.ts';
 import type { MaybePromise } from './filesystem.ts';
 import type { InodeTable } from './inode-table.ts';
+import type { KernelCache } from './kernel-cache.ts';
 import {
   type DirectoryNode,
   type FileNode,
@@ -21,6 +22,7 @@ import {
   type Node,
   placeOf,
 } from './nodes.ts';
+import type { Consistency } from './options.ts';
 import {
   alreadyThere,
   isADirectory,
@@ -43,8 +45,13 @@ export interface TreeParts {
   readonly treeLock: TreeLock;
   readonly clock: Clock;
   readonly listTtlMs: number;
+  /** 'strict': an open asks the store whatever is known. By default the TTL counts there too. */
+  readonly consistency?: Consistency | undefined;
+  /** Hears of what is refreshed. */
+  readonly kernel?: KernelCache | undefined;
 }
 
+/** What an open may believe: what is known for the TTL, or only the store's word. */
 const MARKER = {
   precondition: { must: 'be-absent' },
   contentType: 'application/x-directory',
@@ -85,6 +92,36 @@ export class Tree {
     const same = (now: FoundNode | undefined): number | undefined =>
       now?.node === node ? now.ttlMs : undefined;
     return found instanceof Promise ? found.then(same) : same(found);
+  }
+
+  /** The same at an open, where the mount may be told to ask the store each time. */
+  freshForOpen(node: FileNode, signal: () => AbortSignal): MaybePromise<number | undefined> {
+    const { parent, name, staged } = node;
+    const isStrict = this.#parts.consistency === 'strict' && staged?.dirty !== true;
+    if (!isStrict || parent === undefined) return this.freshFor(node, signal);
+    const asked = parent.directory.ask(name, signal());
+    return asked.then((answer) => {
+      const now = this.#bind(parent, name, answer);
+      return now?.node === node ? now.ttlMs : undefined;
+    });
+  }
+
+  /** Drops what is known of `name`, here and in the kernel. */
+  async refresh(parent: DirectoryNode, name: string): Promise<void> {
+    parent.directory.invalidate(name);
+    await this.#parts.kernel?.invalidateEntry(parent.inode, nameOfPart(name));
+  }
+
+  /** Drops what is known of names in `directory` and below it, here and in the kernel. */
+  async refreshAll(directory: DirectoryNode): Promise<void> {
+    const { kernel } = this.#parts;
+    for (const node of [...allBelow(directory)]) {
+      if (node.type === 'directory') node.directory.invalidateAll();
+      await kernel?.invalidateAttributes(node.inode);
+      const { parent, name } = node;
+      const isInside = node !== directory && parent !== undefined;
+      if (isInside) await kernel?.invalidateEntry(parent.inode, nameOfPart(name));
+    }
   }
 
   async mkdir(parent: DirectoryNode, name: string, signal: AbortSignal): Promise<DirectoryNode> {
@@ -240,7 +277,7 @@ export async function refuseUnlessEmpty(node: DirectoryNode, signal: AbortSignal
 /** @throws FsError ENOTEMPTY when this mount has something in `node`, EPERM for a bucket. */
 export function refuseIfHeld(node: DirectoryNode): void {
   if (node.top !== undefined) throw notPermitted;
-  if (node.directory.hasLocal) throw notEmpty;
+  if (node.hasLocal) throw notEmpty;
 }
 
 /**
@@ -263,6 +300,11 @@ export async function refuseUnlessMarkerOnly(
     continuation = page.next;
   } while (continuation !== undefined);
   return hasMarker;
+}
+
+function* allBelow(node: Node): Generator<Node> {
+  yield node;
+  if (node.type === 'directory') for (const child of node.children.values()) yield* allBelow(child);
 }
 
 function holdsUnsaved(directory: DirectoryNode): boolean {

@@ -23,6 +23,7 @@ import type { ObjectStore, ObjectVersion, Precondition } from '../store/object-s
 import type { AttributeStore } from './attributes.ts';
 import { FsError } from './errno.ts';
 import type { FileHandle } from './handle-table.ts';
+import type { KeptWrites } from './kept-writes.ts';
 import { LoginSaves } from './login-saves.ts';
 import { type FileNode, filePlaceOf, isOvertaken } from './nodes.ts';
 import type { Reader } from './reader.ts';
@@ -38,6 +39,8 @@ export interface WriterParts {
   readonly reader: Reader;
   readonly attributes: AttributeStore;
   readonly treeLock: TreeLock;
+  /** Undefined where nothing that was written is kept on the disk. */
+  readonly kept: KeptWrites | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -405,9 +408,19 @@ export class Writer {
   }
 
   async #drop(node: FileNode): Promise<void> {
-    const { staged } = node;
+    const { staged, version } = node;
+    const place = version === undefined || node.removed ? undefined : filePlaceOf(node);
     this.#forget(node);
-    await staged?.discard();
+    if (staged === undefined) return;
+    try {
+      const isSaved = !staged.dirty && staged.base?.etag === version?.etag;
+      if (!isSaved || version === undefined || place === undefined) return;
+      await this.#parts.kept?.keep(place, version, staged, never);
+    } catch (error) {
+      this.#parts.log.warn('not-cached', { name: node.name, error });
+    } finally {
+      await staged.discard();
+    }
   }
 
   #forget(node: FileNode): void {

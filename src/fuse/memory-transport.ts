@@ -1,9 +1,9 @@
 /** Mounts nowhere: each mount is a `MemoryChannel`, the kernel made for tests, at a name. */
 import type { FileSystem } from '../fs/filesystem.ts';
+import type { KernelCache } from '../fs/kernel-cache.ts';
 import { raceAbort } from '../lib/abort.ts';
 import type { Log } from '../lib/log.ts';
 import { WireError } from '../lib/wire-error.ts';
-import type { KernelCache } from './kernel-cache.ts';
 import { errnoNumbers } from './linux/errno.ts';
 import { MemoryChannel } from './memory-channel.ts';
 import { Notifications } from './notifications.ts';

@@ -8,8 +8,8 @@
  * forget.
  */
 import type { InodeNumber } from '../fs/ids.ts';
+import type { KernelCache } from '../fs/kernel-cache.ts';
 import type { Log } from '../lib/log.ts';
-import type { KernelCache } from './kernel-cache.ts';
 import {
   encodeDelete,
   encodeInvalEntry,

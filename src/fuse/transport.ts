@@ -10,8 +10,8 @@
  * no system.
  */
 import type { FileSystem, ReadBytes } from '../fs/filesystem.ts';
+import type { KernelCache } from '../fs/kernel-cache.ts';
 import type { Log } from '../lib/log.ts';
-import type { KernelCache } from './kernel-cache.ts';
 
 /** What this transport offers, so that nobody above asks which system it is. */
 export interface Capabilities {

@@ -78,6 +78,21 @@ export function isDirectoryKey(key: string): boolean {
   return key === '' || key.endsWith('/');
 }
 
+/** Order of keys in listings: that of their UTF-8, where JavaScript's own is of UTF-16. */
+export function compareKeys(a: string, b: string): number {
+  const least = Math.min(a.length, b.length);
+  for (let at = 0; at < least; at += 1) {
+    const [left, right] = [a.charCodeAt(at), b.charCodeAt(at)];
+    if (left !== right) return rank(left) - rank(right);
+  }
+  return a.length - b.length;
+}
+
+/** Surrogates, of which characters beyond U+FFFF are made, come after all other units. */
+function rank(unit: number): number {
+  return unit >= 0xd800 && unit < 0xe000 ? unit + 0x10000 : unit;
+}
+
 /** Whether the store can hold `key`. */
 export function fitsKey(key: string): boolean {
   return Buffer.byteLength(key, 'utf8') <= MAX_KEY_BYTES;

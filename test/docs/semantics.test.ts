@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { namedTests } from '../fixtures/named-tests.ts';
 
 /** Where `docs/SEMANTICS.md` says that its claims are shown. */
-const folders = ['test/unit/fs', 'test/model'];
+const folders = ['test/unit/fs', 'test/model', 'test/unit/cache'];
 
 /** The points of the page, each in one line whatever its length there. */
 async function claims(): Promise<readonly string[]> {
@@ -25,7 +25,7 @@ describe('SEMANTICS', () => {
     const claimed = await claims();
     // Model tests of other parts say nothing of files.
     const told = (await namedTests(folders)).filter(({ file }) =>
-      /^test\/(unit\/fs\/|model\/fs)/.test(file),
+      /^test\/(unit\/fs\/|model\/(fs|reading|names|walks))/.test(file),
     );
     expect(told.length).toBeGreaterThan(50);
     expect(told.filter(({ name }) => !claimed.includes(name))).toEqual([]);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CreatedFile, OpenedFile, ReadBytes } from '../../src/fs/filesystem.ts';
 import { type InodeNumber, ROOT_INODE } from '../../src/fs/ids.ts';
-import type { KernelCache } from '../../src/fuse/kernel-cache.ts';
+import type { KernelCache } from '../../src/fs/kernel-cache.ts';
 import type { AttachedMount } from '../../src/fuse/linux/attached-mount.ts';
 import { attachMount } from '../../src/fuse/linux/mount.ts';
 import { silentLog } from '../../src/lib/log.ts';

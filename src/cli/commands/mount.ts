@@ -14,6 +14,7 @@ import {
   addSettingFlags,
   credentialOptions,
   networkOptions,
+  readingOptions,
   tokenOptions,
 } from '../setting-flags.ts';
 
@@ -40,6 +41,7 @@ export function addMount(program: Command, bind: Bind): void {
   addSettingFlags(command, [
     ...credentialOptions,
     'expiryWaitSeconds',
+    ...readingOptions,
     ...tokenOptions,
     ...networkOptions,
   ])

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { LoginFacts } from '../../daemon/identity.ts';
+import type { MountStatus } from '../../daemon/mount.ts';
 import type { RightsStatus } from '../../daemon/mount-parts.ts';
 import type { Status } from '../../daemon/status.ts';
 import { formatBytes } from '../../lib/bytes.ts';
@@ -60,6 +61,7 @@ function mountLines(mount: Status['mounts'][number], nowMs: number): readonly st
     ...(unsavedFiles === 0
       ? []
       : [`not saved yet: ${countFiles(unsavedFiles)}, ${formatBytes(mount.unsavedBytes)}`]),
+    ...readingFacts(mount.reading),
   ];
   // Of each file the last failure: earlier ones are the same story.
   const latest = new Map(mount.failures.map((failure) => [failure.name, failure]));
@@ -76,6 +78,14 @@ const enforcementWords: Readonly<Record<RightsStatus['enforcement'], string>> = 
   'cannot tell': 'no telling whether the server enforces it',
   untested: 'not tested yet',
 };
+
+/** Where what was read came from; nothing before the first read. */
+function readingFacts(reading: MountStatus['reading']): readonly string[] {
+  if (reading === undefined || reading.readBytes === 0) return [];
+  const { readBytes, fetchedBytes, diskBytes } = reading;
+  const disk = diskBytes === 0 ? '' : ` and ${formatBytes(diskBytes)} from the disk`;
+  return [`read ${formatBytes(readBytes)} with ${formatBytes(fetchedBytes)} from the store${disk}`];
+}
 
 /** Without a limit there is nothing to tell: `--session-policy off` was asked for. */
 function rightsFacts(rights: RightsStatus | undefined): readonly string[] {

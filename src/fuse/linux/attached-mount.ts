@@ -1,10 +1,10 @@
 /** One mount of /dev/fuse, ours to unmount or somebody else's. */
 import { readFileSync } from 'node:fs';
 import type { FileSystem } from '../../fs/filesystem.ts';
+import type { KernelCache } from '../../fs/kernel-cache.ts';
 import { raceAbort } from '../../lib/abort.ts';
 import type { Log } from '../../lib/log.ts';
 import { WireError } from '../../lib/wire-error.ts';
-import type { KernelCache } from '../kernel-cache.ts';
 import type { NativeAddon } from '../native.ts';
 import { Notifications } from '../notifications.ts';
 import { Session } from '../session.ts';

@@ -90,6 +90,21 @@ async function refusalOf(opening: Promise<unknown>): Promise<WireError> {
   throw new Error('it was not refused with a WireError', { cause: error });
 }
 
+describe('a key derived from that of the vault', () => {
+  it('is the same for a purpose as long as the vault is, and tells nothing of other keys', async () => {
+    const places = new Places();
+    const first = (await open(places)).deriveKey('cache');
+    expect(first).toHaveLength(32);
+    const again = await open(places);
+    expect(again.deriveKey('cache')).toEqual(first);
+    expect(again.deriveKey('other')).not.toEqual(first);
+    expect([...places.values.values()]).not.toContain(first.toString('base64'));
+    await rm(file);
+    places.values.clear();
+    expect((await open(places)).deriveKey('cache')).not.toEqual(first);
+  });
+});
+
 describe('a new vault chooses the first place that keeps its key', () => {
   it.each([
     [[], 'the keychain'],

@@ -23,6 +23,8 @@ export class FakeCli {
   readonly logins: LoginInput[] = [];
   readonly unmounts: [string, boolean][] = [];
   readonly forced: string[] = [];
+  /** What was asked of files in mounts. */
+  readonly tended: (readonly [string, string])[] = [];
   readonly credentials: CredentialsRequest[] = [];
   readonly served: (CredentialsRequest & { readonly port: number })[] = [];
   readonly detached: (readonly string[])[] = [];
@@ -122,6 +124,21 @@ export class FakeCli {
         );
         await Promise.resolve();
       },
+      files: async (verb, path, progress) => {
+        this.tended.push([verb, path]);
+        progress({ files: 0, bytes: 0, totalBytes: 2048 });
+        return await Promise.resolve({ files: 2, bytes: 2048, totalBytes: 2048 });
+      },
+      cacheUsage: async ({ cacheDir = '/cache', cacheBytes = 0 }) =>
+        await Promise.resolve({
+          folder: cacheDir,
+          objects: 3,
+          bytes: 4096,
+          quotaBytes: cacheBytes,
+          pinnedBytes: 1024,
+        }),
+      clearCache: async ({ cacheDir = '/cache' }) =>
+        await Promise.resolve({ folder: cacheDir, bytes: 4096 }),
       forceUnmount: async (mountPoint) => {
         this.forced.push(mountPoint);
         await Promise.resolve();

@@ -19,8 +19,16 @@ describe('resolveSettings', () => {
 
   it('what is set nowhere is absent', () => {
     expect(Object.keys(resolveSettings({}, {}, {})).sort()).toEqual([
+      'addressing',
+      'cacheBytes',
+      'cacheEncrypted',
+      'cacheMode',
+      'consistency',
       'expiryWaitSeconds',
+      'listTtlMs',
+      'memoryBytes',
       'region',
+      'requesterPays',
       'scopes',
       'sessionName',
       'sessionPolicy',

@@ -2,6 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   parseAbsolutePath,
+  parseBytes,
+  parseBytesFrom,
+  parseChoice,
+  parseMs,
   parseName,
   parseScopes,
   parseSeconds,
@@ -47,6 +51,52 @@ describe('parseSeconds', () => {
 
   it.each(['', '0', '0s', '-1', '1d', '1.5h', ' 1', '1e3', '9999999999'])('refuses %j', (text) => {
     expect(parseSeconds(text).ok).toBe(false);
+  });
+});
+
+describe('parseMs', () => {
+  it.each([
+    ['500ms', 500],
+    ['0s', 0],
+    ['1s', 1000],
+    ['10m', 600_000],
+    ['1h', 3_600_000],
+  ])('reads %s', (text, ms) => expect(valueOf(parseMs(text))).toBe(ms));
+
+  it.each(['', '1', '-1s', '1d', '1.5s', ' 1s'])('refuses %j', (text) => {
+    expect(parseMs(text).ok).toBe(false);
+  });
+});
+
+describe('parseBytes', () => {
+  it.each([
+    ['1048576', 1_048_576],
+    ['10k', 10_240],
+    ['48M', 50_331_648],
+    ['48MiB', 50_331_648],
+    ['10G', 10_737_418_240],
+    ['2tb', 2_199_023_255_552],
+    ['7B', 7],
+  ])('reads %s', (text, bytes) => expect(valueOf(parseBytes(text))).toBe(bytes));
+
+  it.each(['', '0', '-1M', '1.5G', 'M', '10X', '10 M', '999999999999999T'])(
+    'refuses %j',
+    (text) => {
+      expect(parseBytes(text).ok).toBe(false);
+    },
+  );
+
+  it('refuses less than what is needed, naming that', () => {
+    expect(parseBytesFrom(1024)('1023')).toEqual({ ok: false, fault: 'must be at least 1.0 KiB' });
+    expect(valueOf(parseBytesFrom(1024)('1024'))).toBe(1024);
+  });
+});
+
+describe('parseChoice', () => {
+  it('takes one of its words, and names them otherwise', () => {
+    const parse = parseChoice(['off', 'full']);
+    expect(valueOf(parse('full'))).toBe('full');
+    expect(parse('Full')).toEqual({ ok: false, fault: 'is none of off, full' });
   });
 });
 

@@ -14,9 +14,9 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { findProcesses, requestUnmount } from '../../../src/daemon/control-client.ts';
+import { findProcesses, requestFiles, requestUnmount } from '../../../src/daemon/control-client.ts';
 import type { UnmountRequest } from '../../../src/daemon/control-protocol.ts';
-import { ControlServer } from '../../../src/daemon/control-server.ts';
+import { ControlServer, type ControlVerbs } from '../../../src/daemon/control-server.ts';
 import type { MountStatus } from '../../../src/daemon/mount.ts';
 import { silentLog } from '../../../src/lib/log.ts';
 import { WireError } from '../../../src/lib/wire-error.ts';
@@ -32,6 +32,9 @@ let unmount = async (_: UnmountRequest, signal: AbortSignal): Promise<void> => {
   await Promise.resolve();
 };
 
+let files: ControlVerbs['files'] = async () => await Promise.resolve(nothingDone);
+const nothingDone = { files: 0, bytes: 0, totalBytes: 0 };
+
 async function listen(): Promise<ControlServer> {
   server = await ControlServer.listen({
     runtimeDir,
@@ -41,6 +44,7 @@ async function listen(): Promise<ControlServer> {
     verbs: {
       status: () => ({ pid: 42, version: '1', startedMs: 0, mounts: [mount] }),
       unmount: async (request, signal) => await unmount(request, signal),
+      files: async (request, progress, signal) => await files(request, progress, signal),
     },
   });
   return server;
@@ -210,11 +214,57 @@ describe('control socket', () => {
     },
   );
 
+  it('tells how far work on files is, line by line, and how it ended', async () => {
+    const { path } = await listen();
+    const asked = { verb: 'warm', mountPoint: '/m', path: ['a', 'b\nc'] } as const;
+    const half = { files: 1, bytes: 5, totalBytes: 10 };
+    const whole = { files: 2, bytes: 10, totalBytes: 10 };
+    files = async (request, progress) => {
+      expect(request).toEqual(asked);
+      progress(half);
+      return await Promise.resolve(whole);
+    };
+    const told: unknown[] = [];
+    const done = await requestFiles(path, asked, (progress) => told.push(progress), never);
+    expect([told, done]).toEqual([[half], whole]);
+  });
+
+  it('refuses work on files before and after the first line, and ends it when nobody waits', async () => {
+    const { path } = await listen();
+    const asked = { verb: 'pin', mountPoint: '/m', path: [] } as const;
+    const refusal = new WireError('not-found', { tried: 'pin', answered: 'nothing there' });
+    files = async () => await Promise.reject(refusal);
+    await expect(requestFiles(path, asked, () => undefined, never)).rejects.toEqual(refusal);
+    files = async (_, progress) => {
+      progress(nothingDone);
+      return await Promise.reject(refusal);
+    };
+    await expect(requestFiles(path, asked, () => undefined, never)).rejects.toEqual(refusal);
+
+    let ended: AbortSignal | undefined;
+    files = async (_, progress, signal) => {
+      ended = signal;
+      progress(nothingDone);
+      await new Promise<void>((resolve) => {
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+      return nothingDone;
+    };
+    const giveUp = new AbortController();
+    const waiting = requestFiles(path, asked, () => giveUp.abort(), giveUp.signal);
+    await expect(waiting).rejects.toThrow();
+    await expect.poll(() => ended?.aborted).toBe(true);
+    await expect(
+      say(path, 'POST /files HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}'),
+    ).resolves.toContain('400 Bad Request');
+  });
+
   it('says so when the runtime folder cannot hold a socket', async () => {
     const long = { runtimeDir: `/tmp/${'x'.repeat(100)}`, pid: 1, log: silentLog };
     const verbs = {
       status: () => undefined as never,
       unmount: async () => await Promise.resolve(),
+      files: async () => await Promise.resolve(nothingDone),
     };
     await expect(ControlServer.listen({ ...long, verbs })).rejects.toMatchObject({
       kind: 'config',

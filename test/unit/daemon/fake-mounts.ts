@@ -6,6 +6,7 @@ import type {
   MountSpec,
 } from '../../../src/daemon/mount-parts.ts';
 import type { StopSignal, StopSignals } from '../../../src/daemon/stop-signals.ts';
+import { noKernelCache } from '../../../src/fs/kernel-cache.ts';
 import type { Clock } from '../../../src/lib/clock.ts';
 import { silentLog } from '../../../src/lib/log.ts';
 import { WireError } from '../../../src/lib/wire-error.ts';
@@ -89,6 +90,7 @@ export class FakeMachine {
         serve: () => {
           this.events.push('serve');
           if (this.failAt === 'serve') throw failure('serve');
+          return noKernelCache;
         },
         unmount: async (mode) => {
           await Promise.resolve();
@@ -132,7 +134,8 @@ export class FakeMachine {
         },
       };
     },
-    fileSystem: (_, { mountPoint }) => {
+    fileSystem: async (_, { mountPoint }) => {
+      await Promise.resolve();
       this.events.push('fileSystem');
       if (this.failAt === 'fileSystem') throw failure('fileSystem');
       this.held += 1;
@@ -146,6 +149,8 @@ export class FakeMachine {
             return isUnsaved() ? 1 : 0;
           },
         },
+        keptBy: () => undefined,
+        tend: async () => await Promise.resolve({ files: 0, bytes: 0, totalBytes: 0 }),
         sync: async (signal: AbortSignal) => {
           await Promise.resolve();
           this.events.push('sync');

@@ -6,6 +6,7 @@ import {
   type DirectorySource,
   type Found,
   type Neighbours,
+  type PageRequest,
   PrefixSource,
 } from '../../../src/fs/directory-source.ts';
 import type { Entry } from '../../../src/fs/filesystem.ts';
@@ -19,6 +20,8 @@ import { MemoryObjectStore } from '../../fixtures/memory-object-store.ts';
 import { errnoOf, FileTree, LIST_TTL_MS } from './file-tree.ts';
 
 const forever = new AbortController().signal;
+
+const readOnly = { access: 'read', truncate: false, append: false, exclusive: false } as const;
 
 /** Remembers how many names each listing asked for at most. */
 class CountedStore extends MemoryObjectStore {
@@ -217,8 +220,8 @@ class LateSource implements DirectorySource {
     this.#waiting.splice(nth % this.#waiting.length, 1)[0]?.();
   }
 
-  async page(continuation: string | undefined): Promise<DirectoryPage> {
-    const all = this.#from(continuation ?? '');
+  async page({ continuation }: PageRequest): Promise<DirectoryPage> {
+    const all = this.#from(typeof continuation === 'string' ? continuation : '');
     const [here, more] = [all.slice(0, 2), all[2]];
     await this.#late();
     return more === undefined ? { names: here } : { names: here, next: more.name };
@@ -340,6 +343,28 @@ class LateRun {
   }
 }
 
+describe('asking the store again', () => {
+  it('asks at each open whatever the TTL, where consistency is strict', async () => {
+    await using strict = await FileTree.make({ consistency: 'strict', listTtlMs: 60_000 });
+    await using usual = await FileTree.make({ listTtlMs: 60_000 });
+    for (const tree of [strict, usual]) {
+      for (const key of ['f', 'g']) tree.store.set(key, 'old');
+      const [f, g] = [await tree.inode('f'), await tree.inode('g')];
+      tree.store.set('f', 'newer');
+      tree.store.remove('g');
+      const before = tree.store.calls.list;
+      const { handle } = await tree.fs.open(f, readOnly, tree.context);
+      const isNew = tree === strict;
+      expect((await tree.readHandle(handle).catch(() => 'stale')).toString()).toBe(
+        isNew ? 'newer' : 'stale',
+      );
+      const opened = await errnoOf(async () => await tree.fs.open(g, readOnly, tree.context));
+      expect(opened).toBe(isNew ? 'ESTALE' : 'ok');
+      expect(tree.store.calls.list).toBe(isNew ? before + 2 : before);
+    }
+  });
+});
+
 describe('answers that come late', () => {
   it('never takes back what this mount did meanwhile, in whatever order answers come', async () => {
     const history = fc.array(event, { maxLength: 40, size: 'max' });
@@ -349,6 +374,21 @@ describe('answers that come late', () => {
       }),
       { numRuns: 1500 },
     );
+  });
+
+  it('does not bring back what was unlinked when a later page ends a listing', async () => {
+    const clock = new FakeClock();
+    const store = new HeldListing({ clock, maxKeys: 1 });
+    for (const key of ['a', 'a-1', 'b']) store.set(key, 'x');
+    await using tree = await FileTree.make({ root: { kind: 'bucket', store, prefix: '' }, clock });
+    await tree.entry('a');
+    const answer = store.holdNext();
+    const listing = tree.list();
+    await clock.advance(0);
+    await tree.unlink('a');
+    answer();
+    expect(await listing).toEqual(['a-1', 'b']);
+    expect(await errnoOf(async () => await tree.entry('a'))).toBe('ENOENT');
   });
 
   it('gives no older version than this mount saved while it asked', async () => {

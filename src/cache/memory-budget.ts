@@ -1,0 +1,100 @@
+/**
+ * The memory that one process may use for content: what is cached, read ahead, or on its way to
+ * the store. Consumers take before they allocate and give back after they let go. Who needs room
+ * that others could do without gets it: they are asked to reclaim.
+ *
+ * Invariant: `used` never exceeds `bytes`, but for what was in use when `resize` made it smaller.
+ */
+
+export interface BudgetConsumer {
+  /** For people. */
+  readonly name: string;
+  /** What others leave to this consumer even when it does not use it, so that it can go on. */
+  readonly floorBytes: number;
+  /** Gives back what it can do without, up to about `bytes`, through its share. Never waits. */
+  reclaim(bytes: number): void;
+}
+
+/** One consumer's part of the budget. */
+export interface BudgetShare {
+  readonly used: number;
+  /** Takes all of `bytes`, or nothing: what others keep of theirs is not to be had. */
+  take(bytes: number): boolean;
+  give(bytes: number): void;
+  /** What it holds in all once others have given back all they can do without, at most. */
+  readonly mostBytes: number;
+  /** Gives everything back and leaves. */
+  leave(): void;
+}
+
+interface Member {
+  readonly consumer: BudgetConsumer;
+  used: number;
+}
+
+export class MemoryBudget {
+  readonly #members = new Set<Member>();
+  #bytes: number;
+
+  constructor(bytes: number) {
+    this.#bytes = bytes;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get used(): number {
+    let used = 0;
+    for (const member of this.#members) used += member.used;
+    return used;
+  }
+
+  /** Sets another size; consumers give back at once what they can do without. */
+  resize(bytes: number): void {
+    this.#bytes = bytes;
+    for (const { consumer } of this.#members) {
+      const over = this.used - bytes;
+      if (over <= 0) return;
+      consumer.reclaim(over);
+    }
+  }
+
+  join(consumer: BudgetConsumer): BudgetShare {
+    const member: Member = { consumer, used: 0 };
+    this.#members.add(member);
+    const mostFor = (): number => this.#mostFor(member);
+    return {
+      get used() {
+        return member.used;
+      },
+      get mostBytes() {
+        return mostFor();
+      },
+      take: (bytes) => this.#take(member, bytes),
+      give: (bytes) => {
+        member.used = Math.max(member.used - bytes, 0);
+      },
+      leave: () => {
+        this.#members.delete(member);
+      },
+    };
+  }
+
+  #take(member: Member, bytes: number): boolean {
+    if (member.used + bytes > this.#mostFor(member)) return false;
+    for (const { consumer } of this.#members) {
+      if (this.used + bytes <= this.#bytes) break;
+      if (consumer !== member.consumer) consumer.reclaim(this.used + bytes - this.#bytes);
+    }
+    if (this.used + bytes > this.#bytes) return false;
+    member.used += bytes;
+    return true;
+  }
+
+  #mostFor(member: Member): number {
+    let floors = 0;
+    for (const other of this.#members) if (other !== member) floors += other.consumer.floorBytes;
+    return Math.max(this.#bytes - floors, member.consumer.floorBytes);
+  }
+}
