@@ -30,5 +30,5 @@ function shown(name: OptionName, value: unknown): string {
   if (typeof value === 'number' && name.endsWith('Bytes')) return formatBytes(value);
   if (typeof value === 'number' && name.endsWith('Ms')) return `${value / 1000} s`;
   if (typeof value === 'number') return `${value} s`;
-  return Array.isArray(value) ? value.join(' ') : String(value);
+  return typeof value === 'string' ? value : (value as readonly string[]).join(' ');
 }
