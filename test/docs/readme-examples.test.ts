@@ -75,6 +75,7 @@ describe('the README', () => {
     'mount',
     'unmount',
     'status',
+    'cache',
     'whoami',
     'token',
     'credentials',
@@ -136,6 +137,21 @@ describe('the README', () => {
       expect(said).toContain(`Mounted s3://${scene.playground.bucket} at ${mountPoint}`);
       expect(await mountsBelow(scene.user.folder)).toEqual([mountPoint]);
       await type(`echo hello > ~/data/x; cat ~/data/x; wire unmount ~/data; wire logout`, scene);
+      expect(await mountsBelow(scene.user.folder)).toEqual([]);
+    });
+
+    it('works as it says under "Reading faster"', async () => {
+      await using scene = await Scene.open();
+      const names = ['https://iam.example.org/', 'https://rgw.example.org', 'my-bucket'];
+      const profile = await onlyBlock('### Profiles', 'yaml');
+      const config = atPlayground(profile, scene, [...names, 'IAMaccess', 'audience: object']);
+      await writeFile(scene.user.environment['WIRE_CONFIG'] ?? '', config);
+      await type('wire login --profile lab; wire mount data --profile lab --mkdir --daemon', scene);
+      await type('echo hello > ~/data/x; wire unmount ~/data', scene);
+      const block = await onlyBlock('### Reading faster', 'sh');
+      const said = await type(atPlayground(block, scene, ['my-bucket']), scene);
+      expect(said).toContain('On the local disk: 1 file');
+      expect(said).toContain('of 10.0 GiB in 1 object');
       expect(await mountsBelow(scene.user.folder)).toEqual([]);
     });
   });
