@@ -27,6 +27,7 @@ import { DirectoryHandle, type HandleTable } from './handle-table.ts';
 import type { HandleId, InodeNumber } from './ids.ts';
 import type { InodeTable } from './inode-table.ts';
 import type { KernelCache } from './kernel-cache.ts';
+import { contentOf } from './local-content.ts';
 import type { DirectoryNode, Node } from './nodes.ts';
 import { Opener } from './opener.ts';
 import { type ObjectFileSystemOptions, storeOf } from './options.ts';
@@ -40,9 +41,10 @@ import {
   readOnlyMount,
   staleFile,
 } from './refusals.ts';
+import type { SaveFailure } from './save-failures.ts';
 import type { Tender } from './tending.ts';
 import { type FoundNode, partFor, type Tree } from './tree.ts';
-import { contentOf, type SaveFailure, type Writer } from './writer.ts';
+import type { Writer } from './writer.ts';
 
 /** What `wire status` shows of a mount's files. */
 export interface FileSystemState {

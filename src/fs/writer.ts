@@ -17,17 +17,18 @@ import { isAbort } from '../lib/abort.ts';
 import { MiB } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
-import { WireError } from '../lib/wire-error.ts';
-import { StoreError } from '../store/errors.ts';
-import type { ObjectStore, ObjectVersion, Precondition } from '../store/object-store.ts';
+import type { ObjectStore, ObjectVersion } from '../store/object-store.ts';
 import type { AttributeStore } from './attributes.ts';
 import { FsError } from './errno.ts';
 import type { FileHandle } from './handle-table.ts';
 import type { KeptWrites } from './kept-writes.ts';
+import { contentOf } from './local-content.ts';
 import { LoginSaves } from './login-saves.ts';
 import { type FileNode, filePlaceOf, isOvertaken } from './nodes.ts';
 import type { Reader } from './reader.ts';
 import { staleFile } from './refusals.ts';
+import { type SaveFailure, SaveFailures } from './save-failures.ts';
+import { diedUnsaved, isConflict, notAllSaved, preconditionOf } from './save-outcomes.ts';
 import type { StagedFile } from './staged-file.ts';
 import type { StagingArea } from './staging-area.ts';
 import type { TreeLock } from './tree-lock.ts';
@@ -45,18 +46,6 @@ export interface WriterParts {
   readonly log: Log;
 }
 
-/** A save that failed, for `wire status`. */
-export interface SaveFailure {
-  readonly name: string;
-  readonly message: string;
-  /** Ms since the epoch. */
-  readonly atMs: number;
-  /** Where the bytes are, when they were put aside. */
-  readonly keptAt?: string;
-}
-
-/** Failures remembered. */
-const MOST_FAILURES = 10;
 /** Longest file that is fetched for its readers when another is renamed over it. */
 const PRESERVED_BYTES = 16 * MiB;
 /** Files saved at once by `sync`; their bytes are bounded by the uploader. */
@@ -66,12 +55,13 @@ export class Writer {
   readonly #parts: WriterParts;
   /** Nodes with local content. */
   readonly #staged = new Set<FileNode>();
-  #failures: readonly { readonly node: FileNode | undefined; readonly failure: SaveFailure }[] = [];
+  readonly #failures: SaveFailures;
   readonly #loginSaves: LoginSaves;
 
   constructor(parts: WriterParts) {
     const { clock, log } = parts;
     this.#parts = parts;
+    this.#failures = new SaveFailures(clock, log);
     this.#loginSaves = new LoginSaves({
       clock,
       log,
@@ -80,7 +70,7 @@ export class Writer {
   }
 
   get failures(): readonly SaveFailure[] {
-    return this.#failures.map(({ failure }) => failure);
+    return this.#failures.latest;
   }
 
   /** Files with bytes that are not in the bucket. */
@@ -304,7 +294,7 @@ export class Writer {
     const { staging, uploader, log } = this.#parts;
     try {
       const { kept, uploads } = await staging.takeOver();
-      for (const { name, path } of kept) this.#remember(name, diedUnsaved, path);
+      for (const { name, path } of kept) this.#failures.add(name, diedUnsaved, path);
       for (const { upload, forget } of uploads) {
         const store = storeOf(upload.bucket);
         if (store !== undefined) await uploader.abandon(store, upload, forget, signal);
@@ -368,7 +358,7 @@ export class Writer {
   #saved(node: FileNode, staged: StagedFile, version: ObjectVersion): void {
     staged.savedAs(version);
     // Its earlier failures are mended.
-    this.#failures = this.#failures.filter((one) => one.node !== node);
+    this.#failures.mended(node);
     node.version = version;
     node.cachedEtag = version.etag;
     this.#parts.attributes.uploaded(node, staged.mtimeMs);
@@ -382,7 +372,7 @@ export class Writer {
     staged.saveFailed();
     this.#loginSaves.failed(staged, error);
     if (!isConflict(error)) {
-      this.#remember(node.name, error, undefined, node);
+      this.#failures.add(node.name, error, undefined, node);
       return error;
     }
     await this.#putAside(node, staged, error);
@@ -403,7 +393,7 @@ export class Writer {
 
   async #putAside(node: FileNode, staged: StagedFile, error: unknown): Promise<void> {
     const keptAt = await this.#parts.staging.keep(staged, node.name);
-    this.#remember(node.name, error, keptAt);
+    this.#failures.add(node.name, error, keptAt);
     this.#forget(node);
   }
 
@@ -433,59 +423,6 @@ export class Writer {
     node.parent?.directory.dropLocal(node.name);
     node.parent?.directory.invalidate(node.name);
   }
-
-  #remember(name: string, error: unknown, keptAt: string | undefined, node?: FileNode): void {
-    const { clock, log } = this.#parts;
-    log.error('not-saved', { name, error, ...(keptAt === undefined ? {} : { keptAt }) });
-    const message = error instanceof Error ? error.message : String(error);
-    const failure = { name, message, atMs: clock.now() };
-    const told = { node, failure: keptAt === undefined ? failure : { ...failure, keptAt } };
-    this.#failures = [...this.#failures, told].slice(-MOST_FAILURES);
-  }
-}
-
-/**
- * The local content that `handle` reads and writes; undefined when it reads its pinned version.
- *
- * @throws FsError ESTALE when the file is another version by now.
- */
-export function contentOf(handle: FileHandle): StagedFile | undefined {
-  const { node, pinned } = handle;
-  if (handle.staged === undefined && node.staged !== undefined && pinned !== undefined) {
-    if (node.staged.versions.has(pinned.version.etag)) handle.staged = node.staged;
-  }
-  if (handle.staged !== undefined) {
-    if (handle.staged !== node.staged || isOvertaken(node)) throw staleFile;
-    return handle.staged;
-  }
-  if (!node.removed && node.version?.etag !== pinned?.version.etag) throw staleFile;
-  return undefined;
-}
-
-/** What must hold of the object that `base` is replaced in. */
-function preconditionOf(base: ObjectVersion | undefined): Precondition {
-  return base === undefined ? { must: 'be-absent' } : { must: 'be', etag: base.etag };
-}
-
-/** Somebody else has made, changed or removed the object, or a directory above it. */
-function isConflict(error: unknown): boolean {
-  if (error === staleFile) return true;
-  if (!(error instanceof StoreError)) return false;
-  return ['exists', 'precondition-failed', 'not-found'].includes(error.kind);
-}
-
-const diedUnsaved = new WireError('not-saved', {
-  tried: 'save a file',
-  answered: 'the mount ended before it could',
-  next: 'look at the bytes that were kept',
-});
-
-function notAllSaved(failed: number): WireError {
-  return new WireError('not-saved', {
-    tried: `save ${failed} ${failed === 1 ? 'file' : 'files'}`,
-    answered: 'the store refused',
-    next: 'see `wire status` for the reasons; the bytes stay in the staging folder',
-  });
 }
 
 /** Work that nobody may interrupt. */
