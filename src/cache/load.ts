@@ -181,15 +181,16 @@ export class Load implements ByteSink, Arrival {
   /** Ends it: who still waits is told `error`, or to look again. Call when nothing fills it. */
   finish(error: unknown): void {
     const targets = this.#targets.slice(this.#at);
+    const isOurs = !this.#detached;
     this.#at = this.#targets.length;
+    // First: a reader that is told of one block may leave the others, and give up what ends here.
+    this.#detached = true;
     for (const { block, slot } of targets) {
       this.#cache.pool.release(slot);
-      if (!this.#detached) this.#leave(block, error);
+      if (isOurs) this.#leave(block, error);
     }
-    if (this.#targets.length === 0 && !this.#detached) {
-      for (const block of this.#blocks) this.#leave(block, error);
-    }
-    this.#detached = true;
+    if (this.#targets.length > 0 || !isOurs) return;
+    for (const block of this.#blocks) this.#leave(block, error);
   }
 
   /**

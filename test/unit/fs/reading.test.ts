@@ -45,6 +45,16 @@ describe('reading', () => {
     await tree.close(old);
   });
 
+  it('is told again of each block that a failed read has waited for', async () => {
+    await using tree = await FileTree.make();
+    tree.store.set('f', pattern(300_000));
+    const old = await tree.open('f');
+    tree.store.set('f', pattern(10));
+    expect(await errnoOf(async () => await tree.readHandle(old, 0, 262_144))).toBe('ESTALE');
+    expect(await errnoOf(async () => await tree.readHandle(old, 131_072, 100))).toBe('ESTALE');
+    await tree.close(old);
+  });
+
   it('shows a change that somebody else made after at most the listing TTL', async () => {
     await using tree = await FileTree.make();
     tree.store.set('f', 'old');
