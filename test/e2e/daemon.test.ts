@@ -467,10 +467,13 @@ describe.skipIf(!canMount)('login, mount, unmount and logout work', () => {
   it('with the folders of XDG', async () => {
     await using scene = await Scene.open();
     const [run_, state] = [scene.place('xdg-run'), scene.place('xdg-state')];
-    for (const folder of [run_, state]) await mkdir(folder, { mode: 0o700 });
+    const cache = scene.place('xdg-cache');
+    for (const folder of [run_, state, cache]) await mkdir(folder, { mode: 0o700 });
     const HOME = scene.place('home');
-    await wholeJob(scene, { ...unset, HOME, XDG_RUNTIME_DIR: run_, XDG_STATE_HOME: state });
+    const folders = { XDG_RUNTIME_DIR: run_, XDG_STATE_HOME: state, XDG_CACHE_HOME: cache };
+    await wholeJob(scene, { ...unset, HOME, ...folders });
     expect(await readdir(HOME)).toEqual([]);
+    expect(await readdir(cache)).toEqual(['wire']);
     expect(await readdir(run_)).toEqual(['wire']);
   });
 });
