@@ -15,7 +15,9 @@ const FIRST_NAME = 2;
 
 /**
  * Hands the names after `cookie` to `take` until it is full. Waits for a page of the listing only
- * while nothing was taken, so that the first names are told as soon as they are known.
+ * while no name was taken, so that the first names are told as soon as they are known. '.' and '..'
+ * alone are no answer: Linux asks for attributes with the names at the start of a directory, and
+ * further on only where somebody wanted those; it would look up each name of the first page.
  */
 export function walkDirectory(
   handle: DirectoryHandle,
@@ -27,19 +29,16 @@ export function walkDirectory(
   // From the start again (rewinddir) means what is there now.
   if (cookie === 0 || handle.listing === undefined) handle.listing = directory.open();
   let next = cookie;
-  let taken = 0;
   if (next === 0) {
     if (!take({ name: DOT, type: 'directory', cookie: 1 }, undefined)) return undefined;
     next = 1;
-    taken += 1;
   }
   if (next === 1) {
     if (!take({ name: DOTS, type: 'directory', cookie: 2 }, undefined)) return undefined;
     next = FIRST_NAME;
-    taken += 1;
   }
   const told = takeKnown(handle, next, take);
-  if (told.full || taken + told.taken > 0 || handle.listing.done) return undefined;
+  if (told.full || told.taken > 0 || handle.listing.done) return undefined;
   return walkOn(handle, told.next, take, signal());
 }
 

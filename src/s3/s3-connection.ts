@@ -9,7 +9,8 @@ import type { Network } from '../net/network.ts';
 import { breaks } from '../net/network-watch.ts';
 import type { ObjectVersion } from '../store/object-store.ts';
 import type { CredentialSource } from '../sts/credential-source.ts';
-import { LeanSender } from './lean-sender.ts';
+import { readAnswer } from './answer-document.ts';
+import { type DocumentRequest, LeanSender } from './lean-sender.ts';
 import type { RangeReading } from './range-reading.ts';
 import { DEFAULT_RETRY_BUDGET_MS, RetryBudget } from './retry.ts';
 import { type CallOptions as RetryOptions, S3Caller } from './s3-caller.ts';
@@ -147,6 +148,24 @@ export class S3Connection implements AsyncDisposable {
       async (lease) => await this.#lean.read(reading, lease, signal),
       signal,
       { progress: () => reading.at },
+    );
+  }
+
+  /**
+   * The whole answer to `request`, as `read` makes of it, asked for again while that may help.
+   *
+   * @throws StoreError; `signal.reason` once `signal` aborts.
+   */
+  async document<T>(
+    tried: string,
+    request: DocumentRequest,
+    read: (document: Buffer) => T,
+    signal: AbortSignal,
+  ): Promise<T> {
+    return await this.#caller.call(
+      tried,
+      async (lease) => readAnswer(tried, await this.#lean.document(request, lease, signal), read),
+      signal,
     );
   }
 

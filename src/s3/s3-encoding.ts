@@ -22,7 +22,7 @@ export function encodePath(path: string): string {
 }
 
 /** RFC 3986 unreserved characters stay; encodeURIComponent keeps five more. */
-function encodePart(part: string): string {
+export function encodePart(part: string): string {
   const hex = (character: string): string =>
     `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
   return encodeURIComponent(part).replaceAll(/[!'()*]/g, hex);

@@ -14,6 +14,8 @@ import type {
   UploadedPart,
   WriteOptions,
 } from '../store/object-store.ts';
+import { readListing } from './listing-document.ts';
+import { listingQuery } from './listing-request.ts';
 import { RangeReading } from './range-reading.ts';
 import type { S3Connection } from './s3-connection.ts';
 import { copyByParts } from './s3-copy.ts';
@@ -25,7 +27,6 @@ import {
   rangeHeader,
   sameEtag,
 } from './s3-encoding.ts';
-import { pageOf } from './s3-listing.ts';
 import type { Work } from './sdk-sender.ts';
 
 /** S3: CopyObject takes objects up to this long, UploadPartCopy parts. */
@@ -44,22 +45,9 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   async list(request: ListRequest, signal: AbortSignal): Promise<ListPage> {
-    const { prefix, delimiter, continuation, startAfter, maxKeys } = request;
-    const input = {
-      Bucket: this.bucket,
-      Prefix: prefix,
-      // Else a key with a control character would be no XML.
-      EncodingType: 'url' as const,
-      ...(delimiter === undefined ? {} : { Delimiter: delimiter }),
-      ...(continuation === undefined ? {} : { ContinuationToken: continuation }),
-      ...(startAfter === undefined ? {} : { StartAfter: startAfter }),
-      ...(maxKeys === undefined ? {} : { MaxKeys: maxKeys }),
-    };
-    return await this.#connection.call(
-      `list ${this.bucket}/${prefix}`,
-      async (client, options) => pageOf(await client.listObjectsV2(input, options)),
-      signal,
-    );
+    const tried = `list ${this.bucket}/${request.prefix}`;
+    const document = { bucket: this.bucket, query: listingQuery(request) };
+    return await this.#connection.document(tried, document, readListing, signal);
   }
 
   async head(key: string, signal: AbortSignal): Promise<ObjectHead> {

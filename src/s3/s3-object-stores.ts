@@ -1,6 +1,7 @@
 /** S3 as an `ObjectStores`: the only place, with its folder, that knows S3. */
 import { StoreError } from '../store/errors.ts';
 import type { BucketSummary, ObjectStore, ObjectStores } from '../store/object-store.ts';
+import { readBucketList } from './bucket-list-document.ts';
 import { S3Connection, type S3Options } from './s3-connection.ts';
 import { S3ObjectStore } from './s3-object-store.ts';
 
@@ -25,17 +26,7 @@ async function listBuckets(
 ): Promise<readonly BucketSummary[]> {
   const tried = `list the buckets of ${connection.endpoint}`;
   try {
-    return await connection.call(
-      tried,
-      async (client, options) => {
-        const { Buckets: buckets = [] } = await client.listBuckets({}, options);
-        return buckets.map(({ Name: name = '', CreationDate }) => ({
-          name,
-          createdMs: CreationDate?.getTime() ?? 0,
-        }));
-      },
-      signal,
-    );
+    return await connection.document(tried, { query: '' }, readBucketList, signal);
   } catch (error) {
     if (!(error instanceof StoreError) || error.kind !== 'access-denied') throw error;
     const next = 'name the bucket to mount: your rights may cover it without the list of all';

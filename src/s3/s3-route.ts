@@ -57,6 +57,11 @@ export class S3Route {
     return this.#state;
   }
 
+  /** Where all buckets are. */
+  get root(): Address {
+    return { host: this.#base.host, path: `${this.#basePath}/` };
+  }
+
   addressOf(bucket: string, key: string, { addressing }: RouteState): Address {
     const { host } = this.#base;
     const path = `/${encodePath(key)}`;

@@ -42,8 +42,12 @@ export function nameOfPart(part: string): Uint8Array {
   return Buffer.from(part, 'utf8');
 }
 
+/** Most names: nothing in them is to be looked at twice. */
+const plainPart = /^[A-Za-z0-9_-][A-Za-z0-9 _.+=@,~-]*$/;
+
 /** Whether a part of a key can be a file name; what cannot is hidden from listings. */
 export function isShownPart(part: string): boolean {
+  if (plainPart.test(part)) return part.length <= MAX_PART_BYTES;
   if (part === '' || part === '.' || part === '..') return false;
   if (part.includes('/') || part.includes('\0')) return false;
   // A lone surrogate has no UTF-8, so its name would not lead back to the key.

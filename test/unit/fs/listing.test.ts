@@ -411,3 +411,46 @@ describe('answers that come late', () => {
     expect(await tree.read('f')).toBe('newer still');
   });
 });
+
+describe('the first answer about a directory', () => {
+  it('holds names with their attributes, and not . and .. alone', async () => {
+    await using tree = await FileTree.make();
+    for (const name of ['a', 'b', 'd/e']) tree.store.set(name, 'x');
+    const { handle } = tree.fs.opendir(ROOT_INODE);
+    const told: [string, string | undefined][] = [];
+    await tree.fs.readdirplus(
+      handle,
+      0,
+      (dirent, entry) => {
+        told.push([Buffer.from(dirent.name).toString(), entry?.attributes.type]);
+        return true;
+      },
+      tree.context,
+    );
+    tree.fs.releasedir(handle);
+    expect(told.slice(0, 2)).toEqual([
+      ['.', undefined],
+      ['..', undefined],
+    ]);
+    expect(new Map(told.slice(2))).toEqual(
+      new Map([
+        ['a', 'file'],
+        ['b', 'file'],
+        ['d', 'directory'],
+      ]),
+    );
+  });
+
+  it('is . and .. where there is nothing else', async () => {
+    await using tree = await FileTree.make();
+    const { handle } = tree.fs.opendir(ROOT_INODE);
+    const told: string[] = [];
+    const fill = ({ name }: { readonly name: Uint8Array }): boolean => {
+      told.push(Buffer.from(name).toString());
+      return true;
+    };
+    await tree.fs.readdir(handle, 0, fill, tree.context);
+    tree.fs.releasedir(handle);
+    expect(told).toEqual(['.', '..']);
+  });
+});

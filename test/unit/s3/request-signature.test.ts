@@ -2,7 +2,12 @@ import { S3 } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Secret } from '../../../src/lib/secret.ts';
-import { RequestSigner, UNSIGNED_PAYLOAD } from '../../../src/s3/request-signature.ts';
+import {
+  EMPTY_PAYLOAD,
+  type Header,
+  RequestSigner,
+  UNSIGNED_PAYLOAD,
+} from '../../../src/s3/request-signature.ts';
 import { S3Route } from '../../../src/s3/s3-route.ts';
 import type { Credentials } from '../../../src/sts/credential-source.ts';
 
@@ -148,6 +153,53 @@ describe('a signed request', () => {
         headers: [['if-match', etag]],
       } as const;
       expect(() => signer.head(request, [], 0)).toThrow('if-match');
+      const plain = { ...request, headers: [] };
+      expect(() => signer.head(plain, [['if-match', etag]], 0)).toThrow('if-match');
     }
+  });
+
+  it('is what a signer that has signed nothing else makes of it, whatever was signed before', () => {
+    const words = fc.constantFrom('', 'a', 'a/b', 'b');
+    const requests = fc.record({
+      method: fc.constantFrom('GET', 'PUT'),
+      host: fc.constantFrom('h', 'b.h'),
+      path: fc.oneof(words, fc.nat(200).map(String)).map((word) => `/${word}`),
+      query: words,
+      headers: fc.subarray<Header>([
+        ['x-amz-checksum-mode', 'ENABLED'],
+        ['x-amz-request-payer', 'requester'],
+        ['x-amz-request-payer', 'a  b'],
+      ]),
+      payload: fc.constantFrom(UNSIGNED_PAYLOAD, EMPTY_PAYLOAD),
+    });
+    const seconds = fc.constantFrom(0, 999, 1000, 86_400_000);
+    const asked = fc.tuple(requests, fc.nat(9), seconds);
+    fc.assert(
+      fc.property(fc.array(asked, { maxLength: 200, size: 'max' }), (history) => {
+        const signer = new RequestSigner(credentialsWith('t'), region);
+        for (const [request, start, atMs] of history) {
+          const unsigned: Header[] = [['range', `bytes=${start}-9`]];
+          const fresh = new RequestSigner(credentialsWith('t'), region);
+          expect(signer.head(request, unsigned, atMs)).toBe(fresh.head(request, unsigned, atMs));
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('covers what S3 wants signed, and goes with any other field', () => {
+    const signer = new RequestSigner(credentialsWith('t'), region);
+    const request = {
+      method: 'GET',
+      ...{ host: 'h', path: '/b/k', query: '', headers: [], payload: UNSIGNED_PAYLOAD },
+    } as const;
+    const signatures = ['bytes=0-9', 'bytes=10-19'].map((range) => {
+      const head = signer.head(request, [['range', range]], 0);
+      expect(head).toContain(`\r\nrange: ${range}\r\n`);
+      return /SignedHeaders=([^,]*), Signature=(\w+)\r\n/.exec(head)?.slice(1);
+    });
+    const [first, second] = signatures;
+    expect(first?.[0]).toBe('host;x-amz-content-sha256;x-amz-date;x-amz-security-token');
+    expect(second).toEqual(first);
   });
 });

@@ -664,7 +664,7 @@ describe('a host name that nobody knows', () => {
 describe('buckets', () => {
   it('are listed with their creation', async () => {
     server.play(() => ({
-      body: '<R><Buckets><Bucket><Name>b</Name><CreationDate>2015-10-21T07:28:00.000Z</CreationDate></Bucket></Buckets></R>',
+      body: '<ListAllMyBucketsResult><Buckets><Bucket><Name>b</Name><CreationDate>2015-10-21T07:28:00.000Z</CreationDate></Bucket></Buckets></ListAllMyBucketsResult>',
     }));
     expect(await stores.buckets(forever)).toEqual([
       { name: 'b', createdMs: Date.parse('2015-10-21T07:28:00Z') },
@@ -682,10 +682,10 @@ describe('buckets', () => {
 describe('a listing', () => {
   it('asks for encoded keys and decodes them, a space written + included', async () => {
     server.play(() => ({
-      body: `<R><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>
+      body: `<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>
         <NextContinuationToken>next+%20</NextContinuationToken>
         <Contents><Key>a+b%2Bc%01/%C3%BC</Key><ETag>"e"</ETag><Size>5</Size></Contents>
-        <CommonPrefixes><Prefix>d+e/</Prefix></CommonPrefixes></R>`,
+        <CommonPrefixes><Prefix>d+e/</Prefix></CommonPrefixes></ListBucketResult>`,
     }));
     const page = await store.list({ prefix: 'a b', delimiter: '/' }, forever);
     expect(page).toEqual({
