@@ -254,7 +254,9 @@ describe('what is broken', () => {
     await given(opened, big);
     expect(opened.whole()).toBeUndefined();
     await opened.write(0, truths(big, 0, 21));
-    expect(statSync(dataOf()).size).toBe(big.bytes);
+    // The old file may lie beside the new one until it is cleared away.
+    const data = filesIn(bench.root).filter((path) => path.endsWith('.data'));
+    expect(data.map((path) => statSync(path).size)).toContain(big.bytes);
     expect(opened.whole()).toBeDefined();
   });
 
