@@ -5,7 +5,6 @@ import type { Endpoint } from '../cache/endpoint.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { ObjectStore, ObjectStores } from '../store/object-store.ts';
-import type { InodeNumber } from './ids.ts';
 import type { IndexStore } from './index-store.ts';
 
 /** What the root of a mount shows. */
@@ -58,8 +57,6 @@ export interface ObjectFileSystemOptions {
   readonly consistency?: Consistency;
   /** Keeps attributes and listings from one mount to the next. */
   readonly index?: IndexStore | undefined;
-  /** Asks the kernel to forget a name, if it can. Never waits, never fails. */
-  readonly forgetEntry?: ((parent: InodeNumber, name: Uint8Array) => void) | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
