@@ -77,11 +77,6 @@ export class ContentCache implements AsyncDisposable {
     this.#blocks = new BlockCache({ budget, clock: surroundings.clock });
   }
 
-  /** Undefined while it is not open, and where nothing of content is kept on a disk. */
-  get disk(): DiskCache | undefined {
-    return this.#disk;
-  }
-
   /**
    * Opens the part on the disk for the person whose tokens these are; once.
    *

@@ -5,6 +5,7 @@
 import type { Log } from '../lib/log.ts';
 import { StoreError } from '../store/errors.ts';
 import type { ObjectStore, ObjectSummary, ObjectVersion } from '../store/object-store.ts';
+import { objectsBelow } from '../store/objects-below.ts';
 import type { Place } from './directory-source.ts';
 import { refuseUnlessMarkerOnly } from './tree.ts';
 
@@ -143,13 +144,7 @@ async function allBelow(
   signal: AbortSignal,
 ): Promise<readonly ObjectSummary[]> {
   const objects: ObjectSummary[] = [];
-  let continuation: string | undefined;
-  do {
-    const more = continuation === undefined ? {} : { continuation };
-    const page = await store.list({ prefix, ...more }, signal);
-    objects.push(...page.objects);
-    continuation = page.next;
-  } while (continuation !== undefined);
+  for await (const object of objectsBelow(store, prefix, signal)) objects.push(object);
   return objects;
 }
 

@@ -4,7 +4,8 @@
  */
 import type { BlockPins, CacheFilter } from '../cache/disk-pins.ts';
 import { WireError } from '../lib/wire-error.ts';
-import type { ObjectStore, ObjectSummary } from '../store/object-store.ts';
+import type { ObjectSummary } from '../store/object-store.ts';
+import { objectsBelow } from '../store/objects-below.ts';
 import type { Place } from './directory-source.ts';
 import { type DirectoryNode, filePlaceOf, isBucketList, type Node, placeOf } from './nodes.ts';
 import type { FileSystemRoot } from './options.ts';
@@ -185,19 +186,6 @@ export class Tender {
     } finally {
       reader.unpin(pinned);
     }
-  }
-}
-
-/** Every object whose key begins with `prefix`. */
-async function* objectsBelow(
-  store: ObjectStore,
-  prefix: string,
-  signal: AbortSignal,
-): AsyncGenerator<ObjectSummary> {
-  for (let next: { continuation?: string } | undefined = {}; next !== undefined; ) {
-    const page = await store.list({ prefix, ...next }, signal);
-    yield* page.objects;
-    next = page.next === undefined ? undefined : { continuation: page.next };
   }
 }
 

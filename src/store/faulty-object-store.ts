@@ -1,6 +1,7 @@
 /** An `ObjectStore` that fails as told, so that tests see how wire bears it. */
 import type { Extent } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
+import { pour } from '../lib/pour.ts';
 import { StoreError, type StoreErrorKind } from './errors.ts';
 import type {
   ETag,
@@ -16,7 +17,7 @@ import type {
   UploadedPart,
   WriteOptions,
 } from './object-store.ts';
-import { BufferSink, pour } from './read-sink.ts';
+import { BufferSink } from './read-sink.ts';
 
 export type StoreMethod = Exclude<keyof ObjectStore, 'bucket'>;
 

@@ -1,19 +1,6 @@
 /** Sinks for the bytes of a read, see `ReadSink`. */
 import type { ReadSink } from './object-store.ts';
 
-/** Copies `bytes` into `sink`. */
-export function pour(bytes: Uint8Array, sink: ReadSink): void {
-  let at = 0;
-  while (at < bytes.byteLength) {
-    const room = sink.room();
-    const taken = Math.min(room.byteLength, bytes.byteLength - at);
-    if (taken === 0) throw new Error('a sink without room');
-    room.set(bytes.subarray(at, at + taken));
-    sink.filled(taken);
-    at += taken;
-  }
-}
-
 /** Fills one buffer from its start. */
 export class BufferSink implements ReadSink {
   readonly #buffer: Uint8Array;

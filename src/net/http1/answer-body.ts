@@ -1,4 +1,5 @@
 /** The body of an answer on its way into a sink, by how its end is known. */
+import { pour } from '../../lib/pour.ts';
 import { type AnswerHead, BadAnswerError } from './answer-head.ts';
 
 /** Takes the bytes of a body in their order; what it throws ends the exchange. */
@@ -60,7 +61,7 @@ class LengthBody implements AnswerBody {
   take(bytes: Uint8Array): number {
     const taken = Math.min(bytes.byteLength, this.#left);
     this.#left -= taken;
-    copy(bytes.subarray(0, taken), this.#sink);
+    pour(bytes.subarray(0, taken), this.#sink);
     return taken;
   }
 }
@@ -84,7 +85,7 @@ class RestBody implements AnswerBody {
   }
 
   take(bytes: Uint8Array): number {
-    copy(bytes, this.#sink);
+    pour(bytes, this.#sink);
     return bytes.byteLength;
   }
 }
@@ -135,7 +136,7 @@ class ChunkedBody implements AnswerBody {
     const taken = Math.min(bytes.byteLength, this.#left);
     this.#left -= taken;
     if (this.#left === 0) this.#expects = 'chunk-end';
-    copy(bytes.subarray(0, taken), this.#sink);
+    pour(bytes.subarray(0, taken), this.#sink);
     return taken;
   }
 
@@ -166,17 +167,5 @@ class ChunkedBody implements AnswerBody {
       if (this.#trailers > MOST_TRAILERS) throw new BadAnswerError('endless trailers');
       if (line === '') this.#expects = 'nothing';
     }
-  }
-}
-
-function copy(bytes: Uint8Array, sink: BodySink): void {
-  let at = 0;
-  while (at < bytes.byteLength) {
-    const room = sink.room();
-    const taken = Math.min(room.byteLength, bytes.byteLength - at);
-    if (taken === 0) throw new Error('a sink without room');
-    room.set(bytes.subarray(at, at + taken));
-    sink.filled(taken);
-    at += taken;
   }
 }
