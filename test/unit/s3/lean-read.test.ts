@@ -10,7 +10,6 @@ import { openNetwork } from '../../../src/net/network.ts';
 import { crc32c } from '../../../src/s3/crc32c.ts';
 import type { S3Options } from '../../../src/s3/s3-connection.ts';
 import { createS3Stores, type S3Stores } from '../../../src/s3/s3-object-stores.ts';
-import type { StoreError } from '../../../src/store/errors.ts';
 import type { ETag } from '../../../src/store/object-store.ts';
 import { BufferSink } from '../../../src/store/read-sink.ts';
 import type { CredentialSource, Credentials } from '../../../src/sts/credential-source.ts';
@@ -19,6 +18,8 @@ import { patternBytes, readBytes } from '../../fixtures/object-store-contract.ts
 import { plainNetwork } from '../../fixtures/plain-network.ts';
 import {
   errorAnswer,
+  rangeAnswerOf,
+  refusalOf,
   type ScriptedAnswer,
   ScriptedS3,
   type SeenRequest,
@@ -88,25 +89,12 @@ function open(more: Partial<S3Options> = {}): S3Stores {
   return stores;
 }
 
-async function refusalOf(work: Promise<unknown>): Promise<StoreError> {
-  return (await work.then(
-    () => new Error('it was done'),
-    (error: unknown) => error,
-  )) as StoreError;
-}
-
 function rangeAnswer(
   request: SeenRequest,
   bytes: Uint8Array = body,
   headers: Readonly<Record<string, string>> = {},
 ): ScriptedAnswer & { body: Uint8Array } {
-  const [, start = 0, last = 0] = (
-    /bytes=(\d+)-(\d+)/.exec(String(request.headers.range)) ?? []
-  ).map(Number);
-  const end = Math.min(last + 1, bytes.byteLength);
-  const range = `bytes ${start}-${end - 1}/${bytes.byteLength}`;
-  const all = { etag, 'content-range': range, ...headers };
-  return { status: 206, headers: all, body: bytes.subarray(start, end) };
+  return rangeAnswerOf(request, bytes, { etag, ...headers });
 }
 
 const rangesAsked = (): unknown[] => server.requests.map(({ headers }) => headers.range);

@@ -6,7 +6,6 @@ import { Secret } from '../../../src/lib/secret.ts';
 import { WireError } from '../../../src/lib/wire-error.ts';
 import { etagOfParts } from '../../../src/s3/s3-encoding.ts';
 import { createS3Stores, type S3Stores } from '../../../src/s3/s3-object-stores.ts';
-import type { StoreError } from '../../../src/store/errors.ts';
 import type { ETag, ObjectStore } from '../../../src/store/object-store.ts';
 import { BufferSink } from '../../../src/store/read-sink.ts';
 import type { CredentialSource, Credentials } from '../../../src/sts/credential-source.ts';
@@ -15,6 +14,8 @@ import { patternBytes, readBytes } from '../../fixtures/object-store-contract.ts
 import { plainNetwork } from '../../fixtures/plain-network.ts';
 import {
   errorAnswer,
+  rangeAnswerOf,
+  refusalOf,
   type ScriptedAnswer,
   ScriptedS3,
   type SeenRequest,
@@ -90,31 +91,13 @@ afterEach(async () => {
   await server[Symbol.asyncDispose]();
 });
 
-async function refusalOf(work: Promise<unknown>): Promise<StoreError> {
-  return (await work.then(
-    () => new Error('it was done'),
-    (error: unknown) => error,
-  )) as StoreError;
-}
-
 /** A right answer to a ranged GET of `body`. */
 function rangeAnswer(
   request: SeenRequest,
   body: Uint8Array,
 ): ScriptedAnswer & { body: Uint8Array } {
-  const [, start = 0, last = 0] = (
-    /bytes=(\d+)-(\d+)/.exec(String(request.headers.range)) ?? []
-  ).map(Number);
-  const end = Math.min(last + 1, body.byteLength);
-  return {
-    status: 206,
-    headers: {
-      etag,
-      'content-range': `bytes ${start}-${end - 1}/${body.byteLength}`,
-      'last-modified': 'Wed, 21 Oct 2015 07:28:00 GMT',
-    },
-    body: body.subarray(start, end),
-  };
+  const headers = { etag, 'last-modified': 'Wed, 21 Oct 2015 07:28:00 GMT' };
+  return rangeAnswerOf(request, body, headers);
 }
 
 const body = patternBytes(400_000);
