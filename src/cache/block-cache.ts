@@ -21,10 +21,18 @@ export interface BlockCacheOptions {
 /** Memory that nobody has used for so long goes back to the system: 5 minutes. */
 const IDLE_MS = 5 * 60_000;
 
+/** Of all memory, what may be on its way or unread; more than one stream asks for. */
+const UNREAD_SHARE = 3 / 4;
+
+/** What was loaded ahead, and not read while all memory was used so often, makes room for others. */
+const IDLE_ROUNDS = 2;
+
 export class BlockCache implements AsyncDisposable {
   readonly pool: SlotPool;
   /** Slots held by reads that wait for more, see `PendingRead`. */
   waitingSlots = 0;
+  /** Slots held by loads for what is to come. */
+  loadingSlots = 0;
   readonly #clock: Clock;
   readonly #recency = new Recency();
   readonly #objects = new Map<string, ObjectBlocks>();
@@ -56,6 +64,21 @@ export class BlockCache implements AsyncDisposable {
   /** What streams may have loaded ahead of their readers, all together. */
   get aheadBytes(): number {
     return (this.pool.capacity * BLOCK_BYTES) / 2;
+  }
+
+  /**
+   * Whether there is memory for what nobody waits for yet: what is on its way and what nobody has
+   * read so far take most of it at most. What its reader has left alone for long makes room.
+   */
+  get hasRoomAhead(): boolean {
+    const { capacity, uses } = this.pool;
+    const most = capacity * UNREAD_SHARE;
+    while (this.loadingSlots + this.#recency.ahead >= most) {
+      const idle = this.#recency.idle(uses - IDLE_ROUNDS * capacity, this.#isHeld);
+      if (idle === undefined) return false;
+      this.#lose(idle);
+    }
+    return true;
   }
 
   /** The blocks of a version, shared by all who ask for that name, until `unpin`. */

@@ -15,11 +15,14 @@ import type { Endpoint } from './endpoint.ts';
 import { type BlockSource, Load, type LoadOwner } from './load.ts';
 import { LoadQueue, type QueuedLoad } from './load-queue.ts';
 import { type BlockBringer, type HeldBytes, PendingRead } from './pending-read.ts';
-import { BLOCK_BYTES, type Slot } from './slots.ts';
+import { BLOCK_BYTES } from './slots.ts';
 import { WriteBehind } from './write-behind.ts';
 
 /** Reads of the disk at once: it has a queue of its own, and memory is held meanwhile. */
 const DISK_READS = 8;
+
+/** What a program wants that reads at random is not longer. */
+const LONGEST_SHORT_BYTES = 2 * BLOCK_BYTES;
 
 export interface BlockLoaderOptions {
   readonly cache: BlockCache;
@@ -51,7 +54,11 @@ export class BlockLoader implements BlockBringer, LoadOwner, AsyncDisposable {
   readonly #cache: BlockCache;
   readonly #endpoint: Endpoint;
   readonly #clock: Clock;
-  readonly #diskQueue = new LoadQueue({ aheadLimit: () => DISK_READS, limit: () => DISK_READS });
+  readonly #diskQueue = new LoadQueue({
+    aheadLimit: () => DISK_READS,
+    longLimit: () => DISK_READS,
+    limit: () => DISK_READS,
+  });
   readonly #writes: WriteBehind;
   readonly #queued = new Map<Load, Queued>();
   readonly #running = new Map<Load, Promise<void>>();
@@ -65,7 +72,7 @@ export class BlockLoader implements BlockBringer, LoadOwner, AsyncDisposable {
     this.#cache = cache;
     this.#endpoint = endpoint;
     this.#clock = clock;
-    this.#writes = new WriteBehind(cache);
+    this.#writes = new WriteBehind(cache, clock, this.#pump);
   }
 
   /** Loads under way or in line. */
@@ -186,8 +193,8 @@ export class BlockLoader implements BlockBringer, LoadOwner, AsyncDisposable {
     load.finish(undefined);
   }
 
-  published({ from, source }: Load, block: Block, slot: Slot): void {
-    if (from === 'store') this.#writes.add(source, block, slot);
+  published({ from, source }: Load, block: Block): void {
+    if (from === 'store') this.#writes.add(source, block);
   }
 
   now(): number {
@@ -204,6 +211,8 @@ export class BlockLoader implements BlockBringer, LoadOwner, AsyncDisposable {
     const queued: Queued = {
       load,
       urgent: false,
+      long: end - start > LONGEST_SHORT_BYTES,
+      paused: () => from === 'store' && source.disk !== undefined && this.#writes.behind,
       distance,
       start: () => this.#start(load),
       drop: () => {

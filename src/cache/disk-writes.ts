@@ -21,7 +21,7 @@ interface Piece {
 /** Two keep a disk busy; the other threads of the pool are for reads. */
 const MAX_RUNNING = 2;
 /** Lent to the queue and to writes under way. */
-const MAX_LENT_BYTES = 8 * MiB;
+const MAX_LENT_BYTES = 16 * MiB;
 /** Longer calls gain nothing, and hold all their blocks until they end. */
 const MAX_CALL_BLOCKS = 32;
 

@@ -18,11 +18,18 @@ import { initialTuner, type TransferSample, type TunerState, tunerAfter } from '
  */
 const MAX_URGENT = 32;
 
+/**
+ * Long ones hardly do: a hundred readers of a hundred files have no more from more at once, and
+ * each would have less memory.
+ */
+const LONG_URGENT = 1.25;
+
 export class Endpoint {
   /** `https://host[:port]`: part of the names of blocks. */
   readonly name: string;
   readonly queue: LoadQueue = new LoadQueue({
     aheadLimit: () => this.#tuner.loads,
+    longLimit: () => Math.ceil(this.#tuner.loads * LONG_URGENT),
     limit: () => Math.max(this.#tuner.loads, MAX_URGENT),
   });
   #tuner: TunerState = initialTuner;

@@ -3,6 +3,10 @@
 export interface QueuedLoad {
   /** A reader waits for it. */
   urgent: boolean;
+  /** It is more than one read wants: beside enough others it is no sooner done. */
+  readonly long: boolean;
+  /** Whether it had better not start now, while nobody waits for it. */
+  readonly paused: () => boolean;
   /** How far its reader is from needing it, in bytes. */
   readonly distance: number;
   /** Starts it; false when there is no memory for it at this moment. */
@@ -14,12 +18,15 @@ export interface QueuedLoad {
 export interface LoadQueueOptions {
   /** Most loads at once when nobody waits for them. */
   readonly aheadLimit: () => number;
+  /** Most loads at once before one starts that is long, and waited for. */
+  readonly longLimit: () => number;
   /** Most loads at once, with those that somebody waits for. */
   readonly limit: () => number;
 }
 
 /**
- * Loads that somebody waits for go first, in order of arrival; then the one whose reader is nearest
+ * Loads that somebody waits for go first, in order of arrival, but short ones need not wait for long
+ * ones; then the one whose reader is nearest
  * to needing it.
  */
 export class LoadQueue {
@@ -101,11 +108,13 @@ export class LoadQueue {
 
   #next(): QueuedLoad | undefined {
     if (this.#running >= this.#options.limit()) return undefined;
-    for (const load of this.#urgent) return load;
+    const longToo = this.#running < this.#options.longLimit();
+    for (const load of this.#urgent) if (longToo || !load.long) return load;
     if (this.#running >= this.#options.aheadLimit()) return undefined;
     let nearest: QueuedLoad | undefined;
     for (const load of this.#ahead) {
-      if (nearest === undefined || load.distance < nearest.distance) nearest = load;
+      if (nearest !== undefined && nearest.distance <= load.distance) continue;
+      if (!load.paused()) nearest = load;
     }
     return nearest;
   }

@@ -55,7 +55,7 @@ export interface LoadOwner {
   /** Nobody waits for it any more. */
   giveUp(load: Load): void;
   /** A whole block has come. */
-  published(load: Load, block: Block, slot: Slot): void;
+  published(load: Load, block: Block): void;
   /** Milliseconds that never go back. */
   now(): number;
 }
@@ -135,10 +135,13 @@ export class Load implements ByteSink, Arrival {
   begin(): boolean {
     const targets: Target[] = [];
     for (const block of this.#blocks) {
+      const wanted = block.waiters.size > 0 || (targets.length === 0 && this.waiters > 0);
+      if (!wanted && !this.#cache.hasRoomAhead) break;
       const from = Math.max(this.#extent.start - block.start, 0);
       const to = Math.min(this.#extent.end - block.start, block.bytes);
       const slot = this.#slotFor(block, from, to);
       if (slot === undefined) break;
+      this.#cache.loadingSlots += 1;
       targets.push({ block, slot, from, to });
     }
     const last = targets.at(-1);
@@ -181,8 +184,9 @@ export class Load implements ByteSink, Arrival {
   /** Ends it: who still waits is told `error`, or to look again. Call when nothing fills it. */
   finish(error: unknown): void {
     const targets = this.#targets.slice(this.#at);
-    const isOurs = !this.#detached;
     this.#at = this.#targets.length;
+    this.#cache.loadingSlots -= targets.length;
+    const isOurs = !this.#detached;
     // First: a reader that is told of one block may leave the others, and give up what ends here.
     this.#detached = true;
     for (const { block, slot } of targets) {
@@ -227,10 +231,11 @@ export class Load implements ByteSink, Arrival {
   #next({ block, slot, from, to }: Target, there: boolean): void {
     this.#at += 1;
     this.#within = 0;
+    this.#cache.loadingSlots -= 1;
     if (!this.#detached) {
       if (there) {
         this.#cache.fill(block, slot, from, to);
-        if (block.complete) this.#owner.published(this, block, slot);
+        if (block.complete) this.#owner.published(this, block);
       }
       this.#leave(block, undefined);
     }

@@ -26,6 +26,17 @@ export class Recency {
     return spent.count + ahead.count + kept.count;
   }
 
+  /** Blocks that were loaded ahead, and not read yet. */
+  get ahead(): number {
+    return this.#lists.ahead.count;
+  }
+
+  /** The oldest of those, if it was loaded before `idleBefore`. */
+  idle(idleBefore: number, spare: (block: Block) => boolean): Block | undefined {
+    const unread = oldest(this.#lists.ahead, spare);
+    return (unread?.loadedAt ?? Infinity) < idleBefore ? unread : undefined;
+  }
+
   /** Makes `block` the most recently used of those of `worth`. */
   touch(block: Block, worth: Worth): void {
     const list = this.#lists[worth];

@@ -52,11 +52,24 @@ export interface ReaderFigures {
 /** A stream that was not read for so long leaves its share of what may be read ahead to others. */
 const IDLE_STREAM_MS = 2000;
 
+/**
+ * What every stream may ask for ahead, however many there are: requests that are much shorter cost
+ * more than they carry. Where memory is too short for all at once, each gets what it waits for
+ * (`BlockCache.hasRoomAhead`).
+ */
+const LEAST_AHEAD_BYTES = 2 * MiB;
+
+/** But where memory is small, only so much of what all may have ahead. */
+const LEAST_SHARE = 12;
+
 /** Memory of a mount that shares none. */
 const MEMORY_BYTES = 48 * MiB;
 
 /** What `copy` and `warm` hold at once. */
 const STEP_BYTES = MiB;
+
+/** What the disk has dropped, because it had too much at once, is given to it again. */
+const WARM_TRIES = 3;
 
 /** Requests of `warm` at once: it must not be in the way of who reads. */
 const WARM_STEPS = 4;
@@ -274,7 +287,10 @@ export class Reader implements AsyncDisposable {
     const maxBytes = this.#mostAhead(pinned);
     const { grainBytes } = endpoint;
     // Several requests fill a window, so that one is always on its way.
-    const partBytes = Math.max(Math.min(endpoint.partBytes, maxBytes / 4), BLOCK_BYTES);
+    const partBytes = Math.max(
+      Math.min(endpoint.partBytes, Math.max(maxBytes / 4, Math.min(MiB, maxBytes / 2))),
+      BLOCK_BYTES,
+    );
     const limits = { fileBytes, maxBytes, partBytes, grainBytes };
     const step = streams.follow({ start, end, stalled, absentAt }, limits);
     if (step?.fetch === undefined) return;
@@ -291,7 +307,11 @@ export class Reader implements AsyncDisposable {
       if (now - readMs > IDLE_STREAM_MS) this.#active.delete(other);
     }
     const readers = this.#active.size + (this.#active.has(pinned) ? 0 : 1);
-    const share = this.#options.blocks.aheadBytes / readers;
+    const { aheadBytes } = this.#options.blocks;
+    const share = Math.max(
+      aheadBytes / readers,
+      Math.min(LEAST_AHEAD_BYTES, aheadBytes / LEAST_SHARE),
+    );
     return Math.floor(share / BLOCK_BYTES) * BLOCK_BYTES;
   }
 
@@ -306,13 +326,16 @@ export class Reader implements AsyncDisposable {
     const first = Math.floor(extent.start / BLOCK_BYTES);
     const count = Math.ceil((extent.end - extent.start) / BLOCK_BYTES);
     const indexes = Array.from({ length: count }, (_, at) => first + at);
-    if (!indexes.every((index) => disk.has(index))) {
+    const isThere = (): boolean => indexes.every((index) => disk.has(index));
+    if (!isThere()) {
       this.#loader.want(pinned, { extent, partBytes: STEP_BYTES, distance: Infinity });
       const held = await this.#loader.hold(pinned, extent, signal);
       try {
         // Most were written behind their load; who reads on does not wait for that, this does.
         await this.#loader.written(pinned);
-        if (!indexes.every((index) => disk.has(index))) await disk.write(first, held.pieces);
+        for (let tries = 0; tries < WARM_TRIES && !isThere(); tries += 1) {
+          await disk.write(first, held.pieces);
+        }
       } finally {
         held.release();
       }

@@ -115,16 +115,16 @@ describe('the disk cache', () => {
     expect((await cache.contents.usage(signal)).damaged).toBe(0);
   });
 
-  it('drops blocks rather than queueing more than eight megabytes', async () => {
+  it('drops blocks rather than queueing more than sixteen megabytes', async () => {
     const cache = await bench.cache();
     const long = objectOf('long', 64 * MiB);
     await using opened = await cache.open(long, signal);
     const block = truth(long, 0);
-    const lent = Array.from({ length: 4096 }, (_none, at) => opened.write(2 * at, [block]));
+    const lent = Array.from({ length: 8192 }, (_none, at) => opened.write(2 * at, [block]));
     await Promise.all(lent);
     const { dropped, misses } = await cache.contents.usage(signal);
-    expect(misses).toBe(4096);
-    expect(dropped).toBe(2048);
+    expect(misses).toBe(8192);
+    expect(dropped).toBe(4096);
   });
 });
 
