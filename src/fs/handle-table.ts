@@ -15,6 +15,7 @@ export class FileHandle implements FileUse {
   readonly append: boolean;
   readonly pinned: PinnedVersion | undefined;
   readonly position: ReadPosition = newPosition();
+  backed = false;
   /** The local content it reads and writes; undefined while it reads `pinned`. */
   staged: StagedFile | undefined;
 

@@ -136,6 +136,16 @@ export class InodeTable implements AsyncDisposable {
     if (parent !== undefined) this.#dropUnused(parent);
   }
 
+  /** Another inode of the same name and version, in the place of `node`. */
+  replace(node: FileNode): FileNode {
+    const { parent, name, version } = node;
+    if (parent === undefined) throw staleFile;
+    this.detach(node);
+    const other = this.addFile(parent, name);
+    other.version = version;
+    return other;
+  }
+
   /** Gives a node another name. */
   move(node: Node, parent: DirectoryNode, name: string): void {
     const before = node.parent;

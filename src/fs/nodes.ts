@@ -27,6 +27,8 @@ export interface Overrides {
 export interface FileUse {
   /** The version this open reads; undefined when it began with local content. */
   readonly pinned: PinnedVersion | undefined;
+  /** The kernel reads the content by itself. */
+  readonly backed: boolean;
 }
 
 /** What any node has. */

@@ -178,6 +178,7 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
       if (file === undefined && !node.removed) {
         const ttlMs = await this.#tree.freshFor(node, () => context.signal);
         if (ttlMs === undefined) throw staleFile;
+        this.#opener.refuseIfBacked(node);
       }
       await this.#writer.truncate(node, file, changes.bytes, context.signal);
     }

@@ -2,7 +2,7 @@
 import type { MaybePromise, OpenedFile, OpenFlags, RequestContext } from './filesystem.ts';
 import { FileHandle } from './handle-table.ts';
 import type { HandleId, InodeNumber } from './ids.ts';
-import { type DirectoryNode, type FileNode, isOvertaken } from './nodes.ts';
+import { type DirectoryNode, type FileNode, type FileUse, isOvertaken } from './nodes.ts';
 import type { FileSystemParts } from './parts.ts';
 import { alreadyThere, isADirectory, noSuchEntry, readOnlyMount, staleFile } from './refusals.ts';
 import { type FoundNode, partFor, refuseInBucketList, refuseLongKey } from './tree.ts';
@@ -14,16 +14,15 @@ export interface OpenedByName {
 }
 
 export class Opener {
-  /** Files of a mount that changes nothing are served by the kernel where the disk has them whole. */
+  /** Files that are only read are served by the kernel where the disk has them whole. */
   readonly offersBacking: boolean;
   readonly #parts: FileSystemParts;
 
   constructor(parts: FileSystemParts) {
     const { options } = parts;
     this.#parts = parts;
-    // Where somebody may write, the kernel would have to change from one way to the other.
     const hasDisk = options.reading?.disk !== undefined;
-    this.offersBacking = options.readOnly && hasDisk && options.passthrough !== false;
+    this.offersBacking = hasDisk && options.passthrough !== false;
   }
 
   open(inode: InodeNumber, flags: OpenFlags, context: RequestContext): MaybePromise<OpenedFile> {
@@ -34,6 +33,8 @@ export class Opener {
     const ttlMs = node.removed ? 0 : tree.freshForOpen(node, () => context.signal);
     const openFresh = (late: number | undefined): MaybePromise<OpenedFile> => {
       if (late === undefined) throw staleFile;
+      // The kernel looks the name up again, and finds another inode.
+      if (this.#isLeftToKernel(node, flags)) this.#retire(node);
       return this.#open(node, flags, context);
     };
     return ttlMs instanceof Promise ? ttlMs.then(openFresh) : openFresh(ttlMs);
@@ -54,8 +55,14 @@ export class Opener {
     const found = await tree.find(directory, part, () => context.signal);
     if (found !== undefined) {
       if (flags.exclusive) throw alreadyThere;
-      if (found.node.type === 'directory') throw isADirectory;
-      return { opened: await this.#open(found.node, flags, context), found };
+      const { node } = found;
+      if (node.type === 'directory') throw isADirectory;
+      if (!this.#isLeftToKernel(node, flags)) {
+        return { opened: await this.#open(node, flags, context), found };
+      }
+      const other = nodes.replace(node);
+      const opened = await this.#open(other, flags, context);
+      return { opened, found: { ...found, node: other } };
     }
     const staged = await writer.startNew(part);
     staged.exclusive = flags.exclusive;
@@ -79,6 +86,33 @@ export class Opener {
     nodes.release(node);
   }
 
+  /**
+   * Before a change without a handle: what the kernel reads by itself does not change.
+   *
+   * @throws FsError ESTALE, upon which the kernel tries once again, from the name on.
+   */
+  refuseIfBacked(node: FileNode): void {
+    if (backedUse(node) !== undefined) this.#retire(node);
+  }
+
+  /** Makes the name of `node` lead to another inode, and the kernel look for it. */
+  #retire(node: FileNode): never {
+    this.#parts.nodes.detach(node);
+    throw staleFile;
+  }
+
+  /**
+   * Whether the kernel reads `node` by itself for others, and may not for this open: it refuses to
+   * have one inode open both ways, or with two files (EIO).
+   */
+  #isLeftToKernel(node: FileNode, { access, truncate }: OpenFlags): boolean {
+    if (!this.offersBacking) return false;
+    const backed = backedUse(node);
+    if (backed === undefined) return false;
+    const isSame = backed.pinned?.version.etag === node.version?.etag;
+    return !isSame || node.staged !== undefined || access !== 'read' || truncate;
+  }
+
   #open(node: FileNode, flags: OpenFlags, context: RequestContext): MaybePromise<OpenedFile> {
     const { writer, handles } = this.#parts;
     if (isOvertaken(node)) {
@@ -95,11 +129,16 @@ export class Opener {
   }
 
   /** Names the whole object to the kernel, where the disk has it. */
-  #withBacking({ pinned }: FileHandle, opened: OpenedFile): MaybePromise<OpenedFile> {
-    if (pinned === undefined) return opened;
+  #withBacking(file: FileHandle, opened: OpenedFile): MaybePromise<OpenedFile> {
+    const { pinned, node, access } = file;
+    if (pinned === undefined || access !== 'read') return opened;
     const named = (): OpenedFile => {
+      // The way of those who have it open already holds for all.
+      if (node.handles.size > 1 && backedUse(node) === undefined) return opened;
       const backing = this.#parts.reader.whole(pinned);
-      return backing === undefined ? opened : { ...opened, backing };
+      if (backing === undefined) return opened;
+      file.backed = true;
+      return { ...opened, backing };
     };
     return pinned.opening === undefined ? named() : pinned.opening.then(named);
   }
@@ -126,4 +165,10 @@ export class Opener {
     node.addUse(file);
     return file;
   }
+}
+
+/** One of those for whom the kernel reads `node` by itself. */
+function backedUse(node: FileNode): FileUse | undefined {
+  for (const use of node.handles) if (use.backed) return use;
+  return undefined;
 }

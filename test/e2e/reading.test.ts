@@ -1,6 +1,6 @@
 /** Reading through a real mount: memory, disk, the kernel's own reads, and what `wire cache` does. */
 import { createHash } from 'node:crypto';
-import { open, readFile, stat, writeFile } from 'node:fs/promises';
+import { open, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { run } from '../../scripts/demo/programs.ts';
@@ -183,6 +183,44 @@ describe.skipIf(!canMount)('reading through a mount', () => {
     expect((await readFile(join(place, 'secret-name'))).equals(text)).toBe(true);
     expect(reading.gets).toBe(gets);
   });
+
+  it.runIf(isRoot)(
+    'lets the kernel read what others may write, and who writes finds the file',
+    async () => {
+      await using made = await scene();
+      const reading = new ReadingScene(made);
+      const bytes = content(4);
+      await reading.fill({ big: bytes });
+      const place = made.place('m');
+      const flags = ['--list-ttl', '60s', '--cache', 'full', '--cache-dir', made.place('cache')];
+      await made.mount(reading.source, place, ...flags);
+      await reading.wire('cache', 'warm', place);
+      const file = join(place, 'big');
+      const before = await reading.reading(place);
+      await using reader = await open(file);
+      expect((await reader.readFile()).equals(bytes)).toBe(true);
+      expect(await reading.reading(place)).toEqual(before);
+
+      // The kernel would refuse to open the same inode both ways.
+      await using writer = await open(file, 'r+');
+      await writer.write(Buffer.from('changed'), 0, 7, 3);
+      await writer.sync();
+      const changed = Buffer.from(bytes);
+      changed.write('changed', 3);
+      expect((await readFile(file)).equals(changed)).toBe(true);
+      // Who opened it before has what it was then.
+      const start = Buffer.alloc(16);
+      await reader.read(start, 0, 16, 0);
+      expect(start.equals(bytes.subarray(0, 16))).toBe(true);
+
+      await using again = await open(file);
+      await truncate(file, 5);
+      expect(await readFile(file)).toEqual(changed.subarray(0, 5));
+      expect((await again.stat()).size).toBeGreaterThan(0);
+      await writeFile(file, 'new');
+      expect(await readFile(file, 'utf8')).toBe('new');
+    },
+  );
 
   it.runIf(isRoot)('lets the kernel read a file that is whole on the disk', async () => {
     await using made = await scene();

@@ -71,7 +71,7 @@ describe('a directory of very many files', () => {
     for (let at = 0; at < 40_000; at += 1) {
       const node = nodes.addFile(nodes.root, `file-${at}`);
       node.lookups += 1;
-      if (at === 3) node.addUse({ pinned: undefined });
+      if (at === 3) node.addUse({ pinned: undefined, backed: false });
       made.push(node);
     }
     expect(forgotten.length).toBeGreaterThan(7000);
