@@ -23,7 +23,6 @@ const ownedBy = {
   '^openid-client': 'auth',
   '^undici': 'net',
   '^@napi-rs/keyring': 'auth',
-  '^@aws-sdk/|^@smithy/': 's3',
   '^fuse-native': 'fuse',
   '^commander$|^uqr$': 'cli',
   '^yaml$': 'config',

@@ -3,7 +3,7 @@
  * line a check. Without KEY and SECRET the AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
  * AWS_SESSION_TOKEN of the environment count.
  *
- *   --at-least N   exit 0 when N checks pass (default 45)
+ *   --at-least N   exit 0 when N checks pass (default 49)
  *   --bucket NAME  the bucket to make and to delete
  *   --region NAME  default us-east-1
  */
@@ -12,8 +12,8 @@ import { describeError } from './conformance/check.ts';
 import { type CheckResult, runConformance } from './conformance/run.ts';
 import type { ConformanceCredentials, Endpoint } from './conformance/target.ts';
 
-/** Of 46: a server without versions can still do all that a mount needs. */
-const DEFAULT_AT_LEAST = '45';
+/** Of 50: a server without versions can still do all that a mount needs. */
+const DEFAULT_AT_LEAST = '49';
 
 interface Task {
   readonly endpoint: Endpoint;

@@ -52,6 +52,13 @@ const completeNewOverExisting: Check = async (target, signal) => {
   await expectRefusal(target.complete(upload, [part], { IfNoneMatch: '*' }, signal), 412);
 };
 
+const completeIfMatchWrong: Check = async (target, signal) => {
+  await present(target, signal);
+  const upload = { key: KEY, uploadId: await target.startUpload(KEY, {}, signal) };
+  const part = await target.part(upload, 1, 'other', signal);
+  await expectRefusal(target.complete(upload, [part], { IfMatch: '"abc"' }, signal), 412);
+};
+
 const copyIfSourceMatchWrong: Check = async (target, signal) => {
   await present(target, signal);
   const command = new CopyObjectCommand({
@@ -72,5 +79,6 @@ export const conditionChecks: Checks = {
   'PUT If-None-Match:* of a new key': putNew,
   'PUT with a wrong If-Match: 412': putIfMatchWrong,
   'completion with If-None-Match:* over an object: 412': completeNewOverExisting,
+  'completion with a wrong If-Match: 412': completeIfMatchWrong,
   'copy with a wrong x-amz-copy-source-if-match: 412': copyIfSourceMatchWrong,
 };

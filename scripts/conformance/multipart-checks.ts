@@ -134,6 +134,45 @@ async function* equalParts(source: AsyncIterable<Buffer>, bytes: number): AsyncI
   if (held.length > 0) yield held;
 }
 
+/** What a patch of a large file needs, when the upload was begun with checksums. */
+const partIsCopiedBesideChecksums: Check = async (target, signal) => {
+  const { key: source } = await target.large(signal);
+  const key = 'copy/checksums';
+  const options = { ChecksumAlgorithm: 'CRC32' } as const;
+  const upload = { key, uploadId: await target.startUpload(key, options, signal) };
+  const command = new UploadPartCopyCommand({
+    Bucket: target.bucket,
+    Key: key,
+    UploadId: upload.uploadId,
+    PartNumber: 1,
+    CopySource: `${target.bucket}/${source}`,
+  });
+  const { CopyPartResult: copied } = await target.client.send(command, { abortSignal: signal });
+  const { ETag, ChecksumCRC32 } = copied ?? {};
+  const part = { PartNumber: 1, ...(ETag && { ETag }), ...(ChecksumCRC32 && { ChecksumCRC32 }) };
+  await target.complete(upload, [part], {}, signal);
+  expectBytes(await target.read(key, {}, signal), target.largeBytes);
+};
+
+/** How one finds what a crash has left, wherever a prefix finds nothing. */
+const uploadIsFoundByItsKey: Check = async (target, signal) => {
+  const key = 'parts/by key';
+  const uploadId = await target.startUpload(key, {}, signal);
+  const list = new ListMultipartUploadsCommand({ Bucket: target.bucket, Prefix: key });
+  const { Uploads: uploads = [] } = await target.client.send(list, { abortSignal: signal });
+  expectText(uploads.map(({ Key, UploadId }) => `${Key} ${UploadId}`).join(), `${key} ${uploadId}`);
+};
+
+/** After a completion without an answer it tells whether to look for the object. */
+const goneUploadIsNamed: Check = async (target, signal) => {
+  const key = 'parts/gone';
+  const upload = { key, uploadId: await target.startUpload(key, {}, signal) };
+  const part = await target.part(upload, 1, 'x', signal);
+  const name = { Bucket: target.bucket, Key: key, UploadId: upload.uploadId };
+  await target.client.send(new AbortMultipartUploadCommand(name), { abortSignal: signal });
+  await expectRefusal(target.complete(upload, [part], {}, signal), 'NoSuchUpload');
+};
+
 export const multipartChecks: Checks = {
   'multipart 5+5+1 MiB in parallel: ETag ends in -3': partsMakeOneObject,
   'small part before the last: EntityTooSmall': smallPartIsRefused,
@@ -142,5 +181,8 @@ export const multipartChecks: Checks = {
   CopyObject: copyIsTheSame,
   'CopyObject onto itself with other metadata': copyOntoItselfChangesMetadata,
   'UploadPartCopy with a range': partIsCopiedByRange,
+  'UploadPartCopy into an upload with checksums': partIsCopiedBesideChecksums,
+  'ListMultipartUploads by the whole key': uploadIsFoundByItsKey,
+  'completion of an upload that is gone: NoSuchUpload': goneUploadIsNamed,
   'a stream of 11 MiB in parts with checksums': streamIsUploadedInParts,
 };

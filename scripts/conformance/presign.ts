@@ -16,7 +16,7 @@ export interface Signer {
 const LIFE_SECONDS = 300;
 
 export interface PresignedRequest {
-  readonly method: 'GET' | 'HEAD' | 'PUT';
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST';
   /** Of letters, digits, `-`, `.`, `_` and `/` only: the path is not encoded. Empty for the bucket. */
   readonly key: string;
   readonly query?: Readonly<Record<string, string>>;

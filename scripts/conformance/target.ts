@@ -158,7 +158,7 @@ export class Target implements Disposable {
   async complete(
     upload: { readonly key: string; readonly uploadId: string },
     parts: readonly { readonly PartNumber: number; readonly ETag?: string }[],
-    options: { readonly IfNoneMatch?: string },
+    options: { readonly IfNoneMatch?: string; readonly IfMatch?: string },
     signal: AbortSignal,
   ): Promise<string | undefined> {
     const command = new CompleteMultipartUploadCommand({

@@ -2,7 +2,7 @@
  * The one table of what can be set about a login and its store. Flags, `WIRE_*` environment and
  * profile keys are all derived from it, so that they cannot drift.
  */
-import { GiB, MiB } from '../lib/bytes.ts';
+import { GiB, MiB, PiB } from '../lib/bytes.ts';
 import type { Parse } from './parsed.ts';
 import {
   type Addressing,
@@ -11,6 +11,8 @@ import {
   type Consistency,
   cacheModes,
   consistencies,
+  type Encryption,
+  encryptions,
   parseBytesFrom,
   parseChoice,
   parseHosts,
@@ -23,6 +25,8 @@ import {
   parseUrl,
   parseWord,
   type TokenSourceName,
+  type WriteBackMode,
+  writeBackModes,
 } from './values.ts';
 
 /** One thing that can be set: `--flag VALUE` > environment > `key:` of the profile > `fallback`. */
@@ -63,8 +67,15 @@ interface OptionTable {
   readonly cacheEncrypted: Option<boolean>;
   readonly listTtlMs: Option<number>;
   readonly consistency: Option<Consistency>;
+  readonly writeBack: Option<WriteBackMode>;
+  readonly posix: Option<boolean>;
+  readonly capacityBytes: Option<number>;
   readonly addressing: Option<Addressing>;
   readonly requesterPays: Option<boolean>;
+  readonly encryption: Option<Encryption>;
+  readonly kmsKey: Option<string>;
+  readonly storageClass: Option<string>;
+  readonly acl: Option<string>;
   readonly ca: Option<string>;
   readonly insecureHosts: Option<readonly string[]>;
   readonly endpointHosts: Option<readonly string[]>;
@@ -251,6 +262,32 @@ export const options: OptionTable = {
     help: 'strict: ask the store at each open, whatever the TTL',
     fallback: 'ttl',
   },
+  writeBack: {
+    flag: '--write-back [off|on|durable]',
+    environment: 'WIRE_WRITE_BACK',
+    key: 'write-back',
+    parse: parseChoice(writeBackModes),
+    help:
+      'on: close returns when the bytes are in a local journal, and the bucket gets them later; ' +
+      'durable: when that is on the disk',
+    fallback: 'off',
+  },
+  posix: {
+    flag: '--posix [on|off]',
+    environment: 'WIRE_POSIX',
+    key: 'posix',
+    parse: parseSwitch,
+    help: 'read mode, owner, times, links and attributes of every object, also what others have set',
+    fallback: false,
+  },
+  capacityBytes: {
+    flag: '--capacity <size>',
+    environment: 'WIRE_CAPACITY',
+    key: 'capacity',
+    parse: parseBytesFrom(MiB),
+    help: 'what df shows as the size of a mount',
+    fallback: PiB,
+  },
   addressing: {
     flag: '--addressing <auto|path|virtual>',
     environment: 'WIRE_ADDRESSING',
@@ -266,6 +303,34 @@ export const options: OptionTable = {
     parse: parseSwitch,
     help: 'accept to pay for requests to buckets whose owner does not',
     fallback: false,
+  },
+  encryption: {
+    flag: '--sse <s3|kms>',
+    environment: 'WIRE_SSE',
+    key: 'sse',
+    parse: parseChoice(encryptions),
+    help: 'have the store encrypt what is written: with keys of its own, or of its key service',
+  },
+  kmsKey: {
+    flag: '--sse-kms-key <id>',
+    environment: 'WIRE_SSE_KMS_KEY',
+    key: 'sse-kms-key',
+    parse: parseWord,
+    help: "key for --sse kms (default: the bucket's)",
+  },
+  storageClass: {
+    flag: '--storage-class <class>',
+    environment: 'WIRE_STORAGE_CLASS',
+    key: 'storage-class',
+    parse: parseWord,
+    help: 'class of what is written, as the store names it, such as STANDARD_IA',
+  },
+  acl: {
+    flag: '--acl <acl>',
+    environment: 'WIRE_ACL',
+    key: 'acl',
+    parse: parseWord,
+    help: 'canned ACL of what is written, such as bucket-owner-full-control',
   },
   ca: {
     flag: '--ca <path>',

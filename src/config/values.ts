@@ -120,6 +120,14 @@ export type CacheMode = (typeof cacheModes)[number];
 export const consistencies = ['ttl', 'strict'] as const;
 export type Consistency = (typeof consistencies)[number];
 
+/** What close(2) waits for: the bucket, the local journal, or that on the disk. */
+export const writeBackModes = ['off', 'on', 'durable'] as const;
+export type WriteBackMode = (typeof writeBackModes)[number];
+
+/** Who has the keys with which the store encrypts: itself, or its key service. */
+export const encryptions = ['s3', 'kms'] as const;
+export type Encryption = (typeof encryptions)[number];
+
 /** Where the name of a bucket stands in a URL. */
 export const addressings = ['auto', 'path', 'virtual'] as const;
 export type Addressing = (typeof addressings)[number];

@@ -59,11 +59,12 @@ export function openStores(
   surroundings: Surroundings,
 ): SharedStores {
   const { clock, log, network } = surroundings;
-  const { endpoint, region, addressing = 'auto', requesterPays = false } = connection;
+  const { endpoint, region, addressing = 'auto', requesterPays = false, keep } = connection;
   const keeper = openCredentials(connection, rights, tokens, surroundings);
   const { credentials } = keeper;
   const stores = createS3Stores({
     ...{ endpoint, region, addressing, requesterPays },
+    ...(keep !== undefined && { keep }),
     ...{ credentials, network, clock, log },
   });
   return {

@@ -8,11 +8,13 @@ import type { FileSystem } from '../fs/filesystem.ts';
 import type { KernelCache } from '../fs/kernel-cache.ts';
 import type { ReaderFigures } from '../fs/reader.ts';
 import type { FileProgress, FileVerb } from '../fs/tending.ts';
+import type { WriteBackFigures } from '../fs/write-back.ts';
 
 export { type FileProgress, type FileVerb, fileVerbs } from '../fs/tending.ts';
 
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
+import type { KeepOptions } from '../s3/write-headers.ts';
 import type { ObjectStore, ObjectStores } from '../store/object-store.ts';
 import type { Enforcement } from './canary.ts';
 import type { MountPoint, MountPointRequest } from './mount-point.ts';
@@ -35,6 +37,8 @@ export interface Connection {
   /** Where the name of a bucket stands in URLs; default: found out. */
   readonly addressing?: Addressing;
   readonly requesterPays?: boolean;
+  /** How objects are kept that are made here; default: as their bucket says. */
+  readonly keep?: KeepOptions;
 }
 
 /** How files look and what the kernel does with them; what is absent is as usual. */
@@ -117,6 +121,8 @@ export interface FilesInHand {
   readonly unsavedBytes: number;
   /** The latest saves that failed, oldest first. */
   readonly failures: readonly FailedSave[];
+  /** What of it is in a journal, safe but for the disk; absent where nobody counts. */
+  readonly writeBack?: WriteBackFigures;
   /** What was read, and from where; absent where nobody counts. */
   readonly reading?: ReaderFigures;
 }

@@ -1,6 +1,7 @@
 /** From settings to a connection: what must be said, and what follows from what was said. Pure. */
 import type { Settings } from '../config/options.ts';
 import { WireError } from '../lib/wire-error.ts';
+import type { KeepOptions } from '../s3/write-headers.ts';
 import { stsEndpointOf } from '../sts/endpoint.ts';
 import type { Connection } from './mount-parts.ts';
 
@@ -8,6 +9,7 @@ import type { Connection } from './mount-parts.ts';
 export function connectionOf(settings: Settings, issuer: string, tried = 'mount'): Connection {
   const { endpoint, role, audience, durationSeconds, addressing, requesterPays } = settings;
   const { region = 'us-east-1' } = settings;
+  const keep = keepOf(settings, tried);
   if (endpoint === undefined) {
     throw new WireError('usage', {
       tried,
@@ -28,5 +30,25 @@ export function connectionOf(settings: Settings, issuer: string, tried = 'mount'
     ...(durationSeconds !== undefined && { durationSeconds }),
     ...(addressing !== undefined && { addressing }),
     ...(requesterPays !== undefined && { requesterPays }),
+    ...(keep !== undefined && { keep }),
   };
+}
+
+/** Undefined where nothing was said. @throws WireError `usage` for a key that nothing would use. */
+function keepOf(settings: Settings, tried: string): KeepOptions | undefined {
+  const { encryption, kmsKey, storageClass, acl } = settings;
+  if (kmsKey !== undefined && encryption !== 'kms') {
+    throw new WireError('usage', {
+      tried,
+      answered: 'a key of the key service is named, and not that it should be used',
+      next: 'say --sse kms as well, or leave --sse-kms-key out',
+    });
+  }
+  const keep: KeepOptions = {
+    ...(encryption !== undefined && { encryption }),
+    ...(kmsKey !== undefined && { kmsKey }),
+    ...(storageClass !== undefined && { storageClass }),
+    ...(acl !== undefined && { acl }),
+  };
+  return Object.keys(keep).length === 0 ? undefined : keep;
 }

@@ -53,6 +53,15 @@ export class NarrowedCredentials implements PolicyCredentials {
   }
 
   /** @throws as `credentials`. */
+  async lasting(wantedMs: number, signal: AbortSignal): Promise<Credentials> {
+    return await this.#attempt(async (source) =>
+      source.lasting === undefined
+        ? await source.credentials(signal)
+        : await source.lasting(wantedMs, signal),
+    );
+  }
+
+  /** @throws as `credentials`. */
   async renew(refused: Credentials, signal: AbortSignal): Promise<Credentials> {
     return await this.#attempt(async (source) => await source.renew(refused, signal));
   }

@@ -9,6 +9,7 @@ export function rightsOf({
   connection,
 }: Pick<MountSpec, 'source' | 'readOnly' | 'connection'>): Rights | undefined {
   if (!connection.narrowed) return undefined;
-  if (source.kind === 'buckets') return { prefix: '', readOnly };
-  return { bucket: source.bucket, prefix: source.prefix, readOnly };
+  const setsAcl = connection.keep?.acl !== undefined && { setsAcl: true };
+  if (source.kind === 'buckets') return { prefix: '', readOnly, ...setsAcl };
+  return { bucket: source.bucket, prefix: source.prefix, readOnly, ...setsAcl };
 }

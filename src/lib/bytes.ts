@@ -1,6 +1,7 @@
 export const KiB = 1024;
 export const MiB: number = 1024 * KiB;
 export const GiB: number = 1024 * MiB;
+export const PiB: number = 1024 * 1024 * GiB;
 
 /** Byte range `[start, end)`. */
 export interface Extent {
@@ -8,7 +9,7 @@ export interface Extent {
   readonly end: number;
 }
 
-const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
+const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
 
 /** `bytes` for people: `1.5 MiB`. */
 export function formatBytes(bytes: number): string {

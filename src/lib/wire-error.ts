@@ -25,6 +25,8 @@ export const exitCodeOf = {
   exists: 16, // it is already there
   unsupported: 17, // this server or system cannot do it
   archived: 18, // the object is in cold storage
+  'over-quota': 19, // a quota of the store's is used up
+  'store-full': 20, // the store has no room
   interrupted: 130, // Ctrl-C, or the kernel's INTERRUPT
 } as const;
 

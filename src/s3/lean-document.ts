@@ -5,6 +5,7 @@ import { type AnswerHead, BadAnswerError } from '../net/http1/answer-head.ts';
 import type { Receiver } from '../net/http1/http-exchange.ts';
 import { ErrorDocument } from './error-document.ts';
 import { RefusedError } from './s3-errors.ts';
+import type { S3Answer } from './s3-request.ts';
 
 /** A page of a thousand keys, each as long as may be and percent-encoded, has 4 MiB. */
 const MOST_BYTES = 32 * MiB;
@@ -13,6 +14,7 @@ const FIRST_BYTES = 64 * KiB;
 /** Keeps the body of an answer, or what a refusal says. */
 export class LeanDocument implements Receiver, BodySink {
   readonly #answered: (head: AnswerHead) => void;
+  #head: AnswerHead | undefined;
   #refusal: ErrorDocument | undefined;
   #kept: Buffer = Buffer.alloc(0);
   #bytes = 0;
@@ -23,7 +25,8 @@ export class LeanDocument implements Receiver, BodySink {
 
   begin(head: AnswerHead): BodySink {
     this.#answered(head);
-    if (head.status !== 200) {
+    this.#head = head;
+    if (head.status < 200 || head.status > 299) {
       this.#refusal = new ErrorDocument(head);
       return this.#refusal;
     }
@@ -49,10 +52,19 @@ export class LeanDocument implements Receiver, BodySink {
     this.#bytes += bytes;
   }
 
-  /** The body, when all of it has come. @throws RefusedError */
-  finish(): Buffer {
-    if (this.#refusal !== undefined) throw new RefusedError(this.#refusal.failure());
-    return this.#kept.subarray(0, this.#bytes);
+  /**
+   * The answer, when all of it has come.
+   *
+   * @param sentAgain the request was sent twice.
+   * @throws RefusedError
+   */
+  finish(sentAgain: boolean): S3Answer {
+    if (this.#head === undefined) throw new BadAnswerError('no answer');
+    if (this.#refusal !== undefined) {
+      throw new RefusedError({ ...this.#refusal.failure(), sentAgain });
+    }
+    const { status, headers } = this.#head;
+    return { status, headers, body: this.#kept.subarray(0, this.#bytes) };
   }
 }
 

@@ -19,7 +19,9 @@ const ETAG = xmlName('ETag');
 const SIZE = xmlName('Size');
 const MODIFIED = xmlName('LastModified');
 const PREFIX = xmlName('Prefix');
+const METADATA = xmlName('UserMetadata');
 
+const METADATA_PREFIX = 'x-amz-meta-';
 const ZERO = 0x30;
 /** Fewer digits than a double holds exactly. */
 const MOST_DIGITS = 15;
@@ -89,16 +91,32 @@ class ListingReading {
     let etag: string | undefined;
     let bytes: number | undefined;
     let modifiedMs: number | undefined;
+    let metadata: Readonly<Record<string, string>> | undefined;
     while (reader.enter()) {
       if (reader.is(KEY)) key = readOnce(key, this.#key());
       else if (reader.is(ETAG)) etag = readOnce(etag, reader.text());
       else if (reader.is(SIZE)) bytes = readOnce(bytes, this.#number());
       else if (reader.is(MODIFIED)) modifiedMs = readOnce(modifiedMs, readTime(reader.text()));
+      else if (reader.is(METADATA)) metadata = readOnce(metadata, this.#metadata());
       else reader.skip();
     }
     if (key === undefined || bytes === undefined)
       throw new BadXmlError('an object without its size');
-    return { key, etag: etag ?? '', bytes, modifiedMs: modifiedMs ?? 0 };
+    const object = { key, etag: etag ?? '', bytes, modifiedMs: modifiedMs ?? 0 };
+    return metadata === undefined ? object : { ...object, metadata };
+  }
+
+  /** MinIO's: an element for each header. */
+  #metadata(): Readonly<Record<string, string>> {
+    const reader = this.#reader;
+    const metadata: [string, string][] = [];
+    while (reader.enter()) {
+      const name = reader.name().toLowerCase();
+      if (name.startsWith(METADATA_PREFIX)) {
+        metadata.push([name.slice(METADATA_PREFIX.length), reader.text()]);
+      } else reader.skip();
+    }
+    return Object.fromEntries(metadata);
   }
 
   #readPrefixes(): void {

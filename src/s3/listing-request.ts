@@ -8,6 +8,7 @@ export function listingQuery({
   continuation,
   startAfter,
   maxKeys,
+  metadata,
 }: ListRequest): string {
   const parameters: readonly (readonly [string, string | undefined])[] = [
     ['continuation-token', continuation],
@@ -16,6 +17,8 @@ export function listingQuery({
     ['encoding-type', 'url'],
     ['list-type', '2'],
     ['max-keys', maxKeys?.toString()],
+    // An extension of MinIO.
+    ['metadata', metadata?.toString()],
     ['prefix', prefix],
     ['start-after', startAfter],
   ];

@@ -12,8 +12,10 @@ import type { Credentials } from '../sts/credential-source.ts';
 /** A header by its lower-case name. */
 export type Header = readonly [name: string, value: string];
 
+export type Method = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
+
 export interface UnsignedRequest {
-  readonly method: 'GET' | 'PUT';
+  readonly method: Method;
   /** `host` or `host:port`, as the URL has it. */
   readonly host: string;
   /** Percent-encoded as it is sent. */
@@ -73,6 +75,8 @@ export class RequestSigner {
 
   /** Request line and signed fields, with their signature. */
   #signedHead(request: UnsignedRequest): string {
+    // Hardly another request is made twice in a second.
+    if (request.method !== 'GET') return this.#sign(request);
     const name = nameOf(request);
     const known = this.#signed.get(name);
     if (known !== undefined) return known;

@@ -42,6 +42,10 @@ export interface Lease {
 export type Send<T> = (lease: Lease, signal: AbortSignal) => Promise<T>;
 
 export interface CallOptions<T> {
+  /** How long the credentials should be good for a try; default: as those of any request. */
+  readonly wantedMs?: () => number | undefined;
+  /** Whatever it meets is told at once. */
+  readonly once?: boolean;
   /** Sent with If-None-Match: a 412 means that the object exists. */
   readonly mustBeAbsent?: boolean;
   /**
@@ -53,7 +57,12 @@ export interface CallOptions<T> {
    * Asked when a request is refused after an earlier try of it got no answer: that try may have
    * been done, and be the very reason of the refusal. Undefined: the refusal stands.
    */
-  readonly recover?: () => Promise<T | undefined>;
+  readonly recover?: (refusal: StoreError) => Promise<T | undefined>;
+  /**
+   * `recover` is asked after each try that a server answered with trouble of its own: it may always
+   * do so once the request is done (Ceph RGW 16).
+   */
+  readonly recoversFromTrouble?: boolean;
 }
 
 export class S3Caller {
@@ -95,7 +104,8 @@ export class S3Caller {
   ): Promise<T> {
     // One signal may end any number of requests; each takes its listener away when it is done.
     setMaxListeners(0, signal);
-    const { mustBeAbsent = false, progress, recover } = options;
+    const { mustBeAbsent = false, once = false, progress, recover } = options;
+    const { recoversFromTrouble = false } = options;
     const budget = this.#parts.retryBudget();
     const { route } = this.#parts;
     let refused: Credentials | undefined;
@@ -107,7 +117,8 @@ export class S3Caller {
       let lease: Lease | undefined;
       const before = progress?.();
       try {
-        const credentials = await this.#credentials(tried, refused, signal);
+        const asked = { refused, wantedMs: options.wantedMs?.() };
+        const credentials = await this.#credentials(tried, asked, signal);
         refused = undefined;
         if (unreadable) this.#readable = credentials;
         unreadable = false;
@@ -128,8 +139,13 @@ export class S3Caller {
           continue;
         }
         if (rerouted) continue;
-        if (!retry || this.#closed) return await recoverOr(refusal, inDoubt ? recover : undefined);
+        inDoubt ||= judgement.sentAgain;
+        if (!retry || once || this.#closed)
+          return await recoverOr(refusal, inDoubt ? recover : undefined);
         inDoubt ||= !answered;
+        const troubled = recoversFromTrouble && (refusal.detail.status ?? 0) >= 500;
+        const recovered = troubled ? await recover?.(refusal) : undefined;
+        if (recovered !== undefined) return recovered;
         await budget.pause(refusal, signal, judgement);
       }
     }
@@ -142,10 +158,12 @@ export class S3Caller {
     lease: Lease | undefined,
     { mustBeAbsent, mayRenew }: { readonly mustBeAbsent: boolean; readonly mayRenew: boolean },
   ): Judgement {
-    const plain = { rerouted: false, unreadable: false };
+    const plain = { rerouted: false, unreadable: false, sentAgain: false };
     if (error instanceof StoreError) {
       const outlook = lease === undefined ? 'away' : 'busy';
-      return { ...plain, refusal: error, retry: isPassing(error), answered: true, outlook };
+      // An answer that makes no sense may have been the answer to work that was done.
+      const answered = lease === undefined;
+      return { ...plain, refusal: error, retry: isPassing(error), answered, outlook };
     }
     if (lease === undefined) throw error;
     const { clock, log, route, dropIdle } = this.#parts;
@@ -164,6 +182,7 @@ export class S3Caller {
       refusal: toStoreError(kind, tried, failure, error),
       retry,
       rerouted,
+      sentAgain: failure.sentAgain === true,
       unreadable: kind === 'credentials-expired' && code === UNREADABLE_TOKEN,
       // A 5xx may be the answer to work that was done all the same.
       answered: status !== undefined && status >= 300 && status < 500,
@@ -180,14 +199,16 @@ export class S3Caller {
   /** Credentials, others than `refused` if those are given. Refusals become the store's. */
   async #credentials(
     tried: string,
-    refused: Credentials | undefined,
+    { refused, wantedMs }: AskedCredentials,
     signal: AbortSignal,
   ): Promise<Credentials> {
     const source = this.#parts.credentials;
     try {
-      return await (refused === undefined
-        ? source.credentials(signal)
-        : source.renew(refused, signal));
+      if (refused !== undefined) return await source.renew(refused, signal);
+      if (wantedMs === undefined || source.lasting === undefined) {
+        return await source.credentials(signal);
+      }
+      return await source.lasting(wantedMs, signal);
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof WireError)) throw error;
@@ -199,6 +220,11 @@ export class S3Caller {
   }
 }
 
+interface AskedCredentials {
+  readonly refused: Credentials | undefined;
+  readonly wantedMs: number | undefined;
+}
+
 interface Judgement extends PauseOptions {
   readonly refusal: StoreError;
   readonly retry: boolean;
@@ -206,15 +232,14 @@ interface Judgement extends PauseOptions {
   readonly rerouted: boolean;
   /** The refusal may be due to a session token that the server cannot read. */
   readonly unreadable: boolean;
+  /** It was sent twice without our knowing what became of the first. */
+  readonly sentAgain: boolean;
   /** The server said that it did not do the request. */
   readonly answered: boolean;
 }
 
-async function recoverOr<T>(
-  refusal: StoreError,
-  recover: (() => Promise<T | undefined>) | undefined,
-): Promise<T> {
-  const recovered = await recover?.();
+async function recoverOr<T>(refusal: StoreError, recover: CallOptions<T>['recover']): Promise<T> {
+  const recovered = await recover?.(refusal);
   if (recovered === undefined) throw refusal;
   return recovered;
 }

@@ -1,22 +1,23 @@
-/** One endpoint: its options, its connections, and the two ways by which requests reach it. */
-import type { Agent as HttpAgent } from 'node:http';
-import type { Agent as HttpsAgent } from 'node:https';
+/** One endpoint: its options, its connections, and what was learnt of it. */
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
-import { dropIdle } from '../net/agents.ts';
 import { HttpPool } from '../net/http1/http-pool.ts';
 import type { Network } from '../net/network.ts';
 import { breaks } from '../net/network-watch.ts';
 import type { ObjectVersion } from '../store/object-store.ts';
 import type { CredentialSource } from '../sts/credential-source.ts';
 import { readAnswer } from './answer-document.ts';
-import { type DocumentRequest, LeanSender } from './lean-sender.ts';
+import { timeOf } from './answer-fields.ts';
+import { CrcKnowledge } from './body-guard.ts';
+import { CompletionConditions } from './completion-conditions.ts';
+import { LeanSender, type Patience } from './lean-sender.ts';
 import type { RangeReading } from './range-reading.ts';
 import { DEFAULT_RETRY_BUDGET_MS, RetryBudget } from './retry.ts';
-import { type CallOptions as RetryOptions, S3Caller } from './s3-caller.ts';
-import type { Patience } from './s3-client.ts';
+import { type CallOptions, S3Caller } from './s3-caller.ts';
+import type { S3Answer, S3Request, Work } from './s3-request.ts';
 import { type Addressing, S3Route } from './s3-route.ts';
-import { type S3Request, SdkSender, type Work } from './sdk-sender.ts';
+import { UploadPace } from './upload-pace.ts';
+import type { KeepOptions } from './write-headers.ts';
 
 export interface S3Options {
   /** `http://` or `https://`. */
@@ -29,6 +30,8 @@ export interface S3Options {
    * it must be otherwise.
    */
   readonly addressing?: Addressing | 'auto';
+  /** How the objects are kept that are made here; default: as their bucket says. */
+  readonly keep?: KeepOptions;
   /** The one who asks pays, also for a bucket that is not theirs; default false. */
   readonly requesterPays?: boolean;
   readonly credentials: CredentialSource;
@@ -36,9 +39,9 @@ export interface S3Options {
   readonly network: Network;
   readonly clock: Clock;
   readonly log: Log;
-  /** Connections open at once, for ranged reads and for all else each; default 64. */
+  /** Connections open at once; default 128. */
   readonly maxConnections?: number;
-  /** Added to the SDK's own: `wire/0.1.0`. */
+  /** Of the requests: `wire/0.1.0`. */
   readonly userAgent?: string;
   /**
    * How long the pauses and failed tries of a request may last together; default 90 s while nothing
@@ -63,12 +66,8 @@ export interface S3Options {
   readonly random?: () => number;
 }
 
-export interface CallOptions<T> extends RetryOptions<T> {
-  /** Default 'answers'. */
-  readonly work?: Work;
-}
-
-const DEFAULT_MAX_CONNECTIONS = 64;
+/** Reads and writes together, both of which have limits of their own below it. */
+const DEFAULT_MAX_CONNECTIONS = 128;
 const DEFAULT_SILENCE_MS = 10_000;
 const CONNECT_MS = 10_000;
 /** For an address at which nothing has answered yet: TCP asks again once, after a second. */
@@ -79,19 +78,22 @@ const silences: Readonly<Record<Work, number>> = { answers: 1, receives: 3, copi
 
 export class S3Connection implements AsyncDisposable {
   readonly #options: S3Options;
-  readonly #agent: HttpAgent | HttpsAgent;
   readonly #pool: HttpPool;
   readonly #watching: Disposable;
   readonly #caller: S3Caller;
-  readonly #sdk: SdkSender;
   readonly #lean: LeanSender;
+  readonly #pace = new UploadPace();
+  /** What it does with the CRC-32 of a body. */
+  readonly crc: CrcKnowledge;
+  readonly completionConditions: CompletionConditions = new CompletionConditions();
 
   constructor(options: S3Options) {
     this.#options = options;
     const { network, endpoint, credentials, clock, log } = options;
     const { maxConnections = DEFAULT_MAX_CONNECTIONS, requesterPays = false } = options;
     const route = new S3Route(options);
-    this.#agent = network.agentFor(endpoint, maxConnections);
+    const secure = endpoint.startsWith('https:');
+    this.crc = new CrcKnowledge(secure);
     this.#pool = new HttpPool((reading) => network.connect(endpoint, reading), maxConnections);
     this.#watching = network.onChange((change) => {
       this.#pool.dropDead((socket) => breaks(socket, change));
@@ -99,14 +101,12 @@ export class S3Connection implements AsyncDisposable {
     this.#caller = new S3Caller({
       ...{ credentials, clock, log, route },
       retryBudget: () => this.#retryBudget(),
-      dropIdle: () => this.#dropIdle(),
+      // What broke one connection may have broken the others, and a retry would find each in turn.
+      dropIdle: () => this.#pool.dropIdle(),
     });
-    const patienceFor = (work: Work): Patience => this.#patienceFor(work);
-    this.#sdk = new SdkSender(options, this.#agent, this.#caller, patienceFor);
     this.#lean = new LeanSender({
-      ...{ pool: this.#pool, route, clock, requesterPays },
-      secure: endpoint.startsWith('https:'),
-      patience: () => this.#patienceFor('answers'),
+      ...{ pool: this.#pool, route, clock, secure, requesterPays },
+      patience: (work) => this.#patienceFor(work),
       quietMs: options.quietMs,
       userAgent: options.userAgent ?? 'wire',
       meet: () => this.#caller.meet(),
@@ -115,26 +115,6 @@ export class S3Connection implements AsyncDisposable {
 
   get endpoint(): string {
     return this.#options.endpoint;
-  }
-
-  /**
-   * Does `request`, again while that may help. `tried` is a clause for people.
-   *
-   * @throws StoreError; `signal.reason` once `signal` aborts.
-   */
-  async call<T>(
-    tried: string,
-    request: S3Request<T>,
-    signal: AbortSignal,
-    options: CallOptions<T> = {},
-  ): Promise<T> {
-    const { work = 'answers' } = options;
-    return await this.#caller.call(
-      tried,
-      async (lease) => await this.#sdk.send(request, work, lease, signal),
-      signal,
-      options,
-    );
   }
 
   /**
@@ -152,33 +132,46 @@ export class S3Connection implements AsyncDisposable {
   }
 
   /**
-   * The whole answer to `request`, as `read` makes of it, asked for again while that may help.
+   * What `read` makes of the answer to `request`, asked for again while that may help. `tried` is a
+   * clause for people.
    *
    * @throws StoreError; `signal.reason` once `signal` aborts.
    */
-  async document<T>(
+  async send<T>(
     tried: string,
-    request: DocumentRequest,
-    read: (document: Buffer) => T,
+    request: S3Request,
+    read: (answer: S3Answer) => T,
     signal: AbortSignal,
+    options: CallOptions<T> = {},
   ): Promise<T> {
+    const bytes = request.body?.bytes.byteLength ?? 0;
+    const { clock } = this.#options;
     return await this.#caller.call(
       tried,
-      async (lease) => readAnswer(tried, await this.#lean.document(request, lease, signal), read),
+      async (lease) => {
+        const startedMs = clock.monotonic();
+        const answer = await this.#lean.send(request, lease, signal);
+        this.#pace.note(bytes, clock.monotonic() - startedMs);
+        return readAnswer(tried, answer, read);
+      },
       signal,
+      { wantedMs: () => this.#pace.wantedMs(bytes), ...options },
     );
   }
 
-  /** The Date of the answer that became `output`, ms since the epoch; else our clock's time. */
-  dateMs(output: object): number {
-    return this.#sdk.dateMs(output) ?? this.#options.clock.now();
+  /** When `answer` was given, by its server; else by our clock. */
+  dateMs({ headers }: S3Answer): number {
+    return timeOf(headers.get('date'), this.#options.clock.now());
+  }
+
+  get keep(): KeepOptions {
+    return this.#options.keep ?? {};
   }
 
   /** Ends every connection; requests under way fail. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#caller.close();
     this.#watching[Symbol.dispose]();
-    this.#agent.destroy();
     this.#pool.destroy();
     return Promise.resolve();
   }
@@ -193,11 +186,5 @@ export class S3Connection implements AsyncDisposable {
   #patienceFor(work: Work): Patience {
     const silenceMs = (this.#options.silenceMs ?? DEFAULT_SILENCE_MS) * silences[work];
     return { connectMs: this.#caller.met ? CONNECT_MS : FIRST_CONNECT_MS, silenceMs };
-  }
-
-  /** What broke one connection may have broken the others, and a retry would find each in turn. */
-  #dropIdle(): void {
-    dropIdle(this.#agent);
-    this.#pool.dropIdle();
   }
 }

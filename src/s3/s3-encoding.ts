@@ -1,7 +1,7 @@
 /** How keys, ranges and sums are written in S3's headers and listings. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Extent } from '../lib/bytes.ts';
-import type { ETag, Precondition } from '../store/object-store.ts';
+import type { ETag } from '../store/object-store.ts';
 
 /** A key of a listing asked for with `encoding-type=url`: form encoding, so '+' is a space. */
 export function decodeListedKey(key: string): string {
@@ -53,38 +53,17 @@ export function sameEtag(a: ETag, b: ETag): boolean {
 }
 
 /** An ETag without quotes; a proxy that compresses marks it weak (`W/`). */
-function bareEtag(etag: ETag): string {
+export function bareEtag(etag: ETag): string {
   return etag.replace(/^W\//, '').replaceAll('"', '');
-}
-
-export interface Md5 {
-  /** For Content-MD5. */
-  readonly base64: string;
-  /** Also the ETag of an object stored in one piece, without server-side encryption. */
-  readonly hex: string;
-}
-
-export function md5Of(body: Uint8Array): Md5 {
-  const digest = createHash('md5').update(body).digest();
-  return { base64: digest.toString('base64'), hex: digest.toString('hex') };
 }
 
 /** The ETag of an object made of these parts: the MD5 of their MD5s, and how many. */
 export function etagOfParts(etags: readonly ETag[]): ETag {
   const sums = etags.map((etag) => Buffer.from(bareEtag(etag), 'hex'));
-  return `"${md5Of(Buffer.concat(sums)).hex}-${etags.length}"`;
+  return `"${hash('md5', Buffer.concat(sums), 'hex')}-${etags.length}"`;
 }
 
-/**
- * The headers of `precondition`, as the SDK names them. The ETag goes without its quotes: Ceph RGW
- * 16 compares If-Match of a PUT to the letter with an ETag that has none, and would refuse every
- * rewrite; MinIO and AWS take both.
- */
-export function conditionHeaders(precondition: Precondition | undefined): {
-  IfNoneMatch?: string;
-  IfMatch?: string;
-} {
-  if (precondition === undefined) return {};
-  if (precondition.must === 'be-absent') return { IfNoneMatch: '*' };
-  return { IfMatch: bareEtag(precondition.etag) };
+/** An ETag as a header would have it: Ceph RGW leaves the quotes out of documents. */
+export function quotedEtag(etag: string): ETag {
+  return /^(?:W\/)?"/.test(etag) ? etag : `"${etag}"`;
 }

@@ -18,6 +18,8 @@ export interface S3Failure {
   readonly retryAfter?: string | undefined;
   /** Where the bucket is, by the answer. */
   readonly region?: string | undefined;
+  /** The request was sent twice: the first time may have been its doing. */
+  readonly sentAgain?: boolean;
   /** What kept the server from being asked: a certificate, a proxy. */
   readonly trouble?: Trouble;
 }
@@ -62,13 +64,22 @@ const passingCodes = new Set([
   'InternalError',
   'ServiceUnavailable',
   'RequestTimeout', // 400 by AWS: the body came too slowly
-  'RequestTimeTooSkewed', // the SDK has corrected its clock by the answer's Date
+  'RequestTimeTooSkewed', // our clock is corrected by the answer's Date
   'OperationAborted', // 409: another change of this key is under way
   'BadDigest',
   'IncompleteBody',
   'XAmzContentChecksumMismatch',
   'XAmzContentSHA256Mismatch',
 ]);
+
+/** Codes that mean: a quota of the bucket's or of its owner's is used up. */
+const quotaCodes = new Set([
+  'QuotaExceeded', // Ceph RGW, 403
+  'XMinioAdminBucketQuotaExceeded', // MinIO, 400
+]);
+/** MinIO's disks are full: 507, as WebDAV has it (RFC 4918 §11.5). */
+const FULL = 'XMinioStorageFull';
+const INSUFFICIENT_STORAGE = 507;
 
 /** Of archived objects: AWS and Ceph RGW, 403. */
 const ARCHIVED = 'InvalidObjectState';
@@ -88,6 +99,8 @@ export function classify(failure: S3Failure, facts: RequestFacts): Verdict {
   const { status, code } = failure;
   if (expiredCodes.has(code)) return final('credentials-expired');
   if (passingCodes.has(code)) return passing;
+  if (quotaCodes.has(code)) return final('over-quota');
+  if (code === FULL || status === INSUFFICIENT_STORAGE) return final('store-full');
   if (code === ARCHIVED) return final('archived');
   if (status === undefined) return classifySilence(failure);
   if (code === UNREADABLE_TOKEN && facts.tokenInDoubt) return final('credentials-expired');
@@ -106,7 +119,7 @@ export function classify(failure: S3Failure, facts: RequestFacts): Verdict {
 }
 
 function classifySilence({ code, trouble }: S3Failure): Verdict {
-  if (code === SENSELESS || code === 'TimeoutError' || code === 'ETIMEDOUT') return passing;
+  if (code === SENSELESS || code === 'ETIMEDOUT') return passing;
   return { kind: 'unreachable', retry: trouble?.lasting !== true };
 }
 
@@ -133,7 +146,7 @@ export class RefusedError extends Error {
   }
 }
 
-/** What `error` tells: our own, or one of the SDK's, whichever of its classes it is. */
+/** What `error` tells: a refusal, bytes that are no answer, or what Node has met. */
 export function failureOf(error: unknown): S3Failure {
   if (error instanceof RefusedError) return error.failure;
   if (error instanceof BadAnswerError) {
@@ -142,34 +155,12 @@ export function failureOf(error: unknown): S3Failure {
   if (!(error instanceof Error)) {
     return { status: undefined, code: 'UnknownError', requestId: undefined };
   }
-  const { $metadata, $response, code: nodeCode, Region } = error as SdkError;
-  const status = $response?.statusCode ?? $metadata?.httpStatusCode;
-  const header = $response?.headers?.['x-minio-error-code'];
-  const region = $response?.headers?.['x-amz-bucket-region'] ?? Region;
-  const retryAfter = $response?.headers?.['retry-after'];
-  const bare = error.name === 'Unknown' || error.name === 'UnknownError' || error.name === 'Error';
-  const name = bare ? undefined : error.name;
-  const trouble = status === undefined ? troubleIn(error) : undefined;
-  const code = header ?? (status === undefined ? nodeCode : undefined) ?? name;
+  const trouble = troubleIn(error);
   return {
-    status,
-    code: code ?? (status === undefined ? 'NoAnswer' : `HTTP ${status}`),
-    requestId: $metadata?.requestId,
-    ...(retryAfter === undefined ? {} : { retryAfter }),
-    ...(region === undefined ? {} : { region }),
+    status: undefined,
+    code: (error as NodeJS.ErrnoException).code ?? 'NoAnswer',
+    requestId: undefined,
     ...(trouble === undefined ? {} : { trouble }),
-  };
-}
-
-/** The parts of the SDK's `ServiceException`, and of Node's errors, that are read here. */
-interface SdkError extends Error {
-  readonly code?: string;
-  /** Of the error document. */
-  readonly Region?: string;
-  readonly $metadata?: { readonly httpStatusCode?: number; readonly requestId?: string };
-  readonly $response?: {
-    readonly statusCode?: number;
-    readonly headers?: Readonly<Record<string, string>>;
   };
 }
 

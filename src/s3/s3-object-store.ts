@@ -2,6 +2,7 @@ import { type Extent, GiB, MiB } from '../lib/bytes.ts';
 import { StoreError } from '../store/errors.ts';
 import type {
   ETag,
+  ListedUpload,
   ListPage,
   ListRequest,
   ObjectHead,
@@ -12,22 +13,21 @@ import type {
   ReadSink,
   Upload,
   UploadedPart,
+  UploadOptions,
   WriteOptions,
 } from '../store/object-store.ts';
-import { readListing } from './listing-document.ts';
-import { listingQuery } from './listing-request.ts';
+import { timeOf } from './answer-fields.ts';
+import { objectBody } from './body-guard.ts';
+import { MultipartUploads } from './multipart-uploads.ts';
+import { PresentObjects } from './present-objects.ts';
 import { RangeReading } from './range-reading.ts';
 import type { S3Connection } from './s3-connection.ts';
 import { copyByParts } from './s3-copy.ts';
-import {
-  conditionHeaders,
-  copySource,
-  etagOfParts,
-  md5Of,
-  rangeHeader,
-  sameEtag,
-} from './s3-encoding.ts';
-import type { Work } from './sdk-sender.ts';
+import { copySource, quotedEtag, sameEtag } from './s3-encoding.ts';
+import type { S3Answer, S3Request } from './s3-request.ts';
+import { listParts, listUploads } from './upload-listings.ts';
+import { readFields } from './write-documents.ts';
+import { conditionHeaders, contentHeaders, keepHeaders, objectHeaders } from './write-headers.ts';
 
 /** S3: CopyObject takes objects up to this long, UploadPartCopy parts. */
 const MAX_COPY_BYTES = 5 * GiB;
@@ -36,34 +36,22 @@ const MAX_COPY_BYTES = 5 * GiB;
 export class S3ObjectStore implements ObjectStore {
   readonly bucket: string;
   readonly #connection: S3Connection;
-  /** Lengths of the parts made here, since no answer tells how long the whole became. */
-  readonly #partBytes = new WeakMap<UploadedPart, number>();
+  readonly #present: PresentObjects;
+  readonly #uploads: MultipartUploads;
 
   constructor(connection: S3Connection, bucket: string) {
     this.#connection = connection;
     this.bucket = bucket;
+    this.#present = new PresentObjects(connection, bucket);
+    this.#uploads = new MultipartUploads(connection, bucket, this.#present);
   }
 
   async list(request: ListRequest, signal: AbortSignal): Promise<ListPage> {
-    const tried = `list ${this.bucket}/${request.prefix}`;
-    const document = { bucket: this.bucket, query: listingQuery(request) };
-    return await this.#connection.document(tried, document, readListing, signal);
+    return await this.#present.list(request, signal);
   }
 
   async head(key: string, signal: AbortSignal): Promise<ObjectHead> {
-    return await this.#connection.call(
-      this.#tried('look up', key),
-      async (client, options) => {
-        const output = await client.headObject({ Bucket: this.bucket, Key: key }, options);
-        return {
-          etag: output.ETag ?? '',
-          bytes: output.ContentLength ?? 0,
-          modifiedMs: output.LastModified?.getTime() ?? 0,
-          metadata: output.Metadata ?? {},
-        };
-      },
-      signal,
-    );
+    return await this.#present.head(key, signal);
   }
 
   async read(
@@ -88,29 +76,56 @@ export class S3ObjectStore implements ObjectStore {
 
   async put(
     key: string,
-    body: Uint8Array,
+    bytes: Uint8Array,
     options: WriteOptions,
     signal: AbortSignal,
   ): Promise<ObjectVersion> {
-    const md5 = md5Of(body);
-    const input = {
-      ...this.#target(key, options),
-      ...conditionHeaders(options.precondition),
-      Body: body,
-      ContentMD5: md5.base64,
+    const { crc } = this.#connection;
+    try {
+      return await this.#put(key, bytes, options, signal);
+    } catch (error) {
+      const refused = error instanceof StoreError && error.kind === 'unsupported';
+      if (!refused || !crc.mayBeRefused()) throw error;
+      return await this.#put(key, bytes, options, signal);
+    }
+  }
+
+  async #put(
+    key: string,
+    bytes: Uint8Array,
+    options: WriteOptions,
+    signal: AbortSignal,
+  ): Promise<ObjectVersion> {
+    const { crc, keep } = this.#connection;
+    const body = objectBody(bytes, crc);
+    const sendsCrc = crc.mayHelp;
+    const { precondition } = options;
+    const made = {
+      etag: () => `"${body.md5Hex}"`,
+      bytes: bytes.byteLength,
+      crc32: () => (sendsCrc ? body.crc32 : undefined),
     };
-    const bytes = body.byteLength;
-    const version = await this.#connection.call<ObjectVersion>(
+    const version = await this.#connection.send<ObjectVersion>(
       this.#tried('write', key),
-      async (client, sending) => {
-        const output = await client.putObject(input, sending);
-        return { etag: output.ETag ?? '', bytes, modifiedMs: this.#connection.dateMs(output) };
+      {
+        ...{ method: 'PUT', bucket: this.bucket, key, body },
+        headers: [
+          ...objectHeaders(key, options),
+          ...keepHeaders(keep),
+          ...conditionHeaders(precondition),
+        ],
+        // A short body is there at once: nothing is waited for but the answer.
+        work: bytes.byteLength > MiB ? 'receives' : 'answers',
+      },
+      (answer) => {
+        if (sendsCrc) crc.learn(answer.headers);
+        const etag = answer.headers.get('etag') ?? '';
+        return { etag, bytes: bytes.byteLength, modifiedMs: this.#connection.dateMs(answer) };
       },
       signal,
       {
-        work: workOf(body),
-        mustBeAbsent: options.precondition?.must === 'be-absent',
-        recover: async () => await this.#presentIf(key, `"${md5.hex}"`, signal),
+        mustBeAbsent: precondition?.must === 'be-absent',
+        recover: async () => await this.#present.presentIf(key, made, signal),
       },
     );
     return await this.#withEtag(key, version, signal);
@@ -123,47 +138,63 @@ export class S3ObjectStore implements ObjectStore {
     options: WriteOptions,
     signal: AbortSignal,
   ): Promise<ObjectVersion> {
-    await this.#checkTarget(to, options.precondition, signal);
+    const { precondition } = options;
+    // MinIO and Ceph RGW ignore the target's conditions on a copy: asked here, as far as that goes.
+    await this.#present.check(to, precondition, signal);
     if (from.bytes > MAX_COPY_BYTES) return await copyByParts(this, from, to, options, signal);
-    const input = {
-      ...this.#target(to, options),
-      ...conditionHeaders(options.precondition),
-      CopySource: copySource(this.bucket, from.key),
-      CopySourceIfMatch: from.etag,
-      MetadataDirective: options.metadata === undefined ? ('COPY' as const) : ('REPLACE' as const),
-    };
-    const version = await this.#connection.call(
+    const version = await this.#connection.send<ObjectVersion>(
       `copy ${this.bucket}/${from.key} to ${to}`,
-      async (client, sending) => {
-        const output = await client.copyObject(input, sending);
-        const { ETag: etag = '', LastModified } = output.CopyObjectResult ?? {};
-        const modifiedMs = LastModified?.getTime() ?? this.#connection.dateMs(output);
-        return { etag, bytes: from.bytes, modifiedMs };
-      },
+      this.#copyRequest(from, to, options),
+      (answer) => this.#copied(answer, from.bytes),
       signal,
-      { work: 'copies', mustBeAbsent: options.precondition?.must === 'be-absent' },
+      {
+        mustBeAbsent: precondition?.must === 'be-absent',
+        recover: async () => {
+          const present = await this.#present.look(to, signal);
+          const same = present !== undefined && sameEtag(present.etag, from.etag);
+          return same && precondition !== undefined ? present : undefined;
+        },
+      },
     );
     return await this.#withEtag(to, version, signal);
   }
 
+  #copyRequest(from: ObjectSummary, to: string, options: WriteOptions): S3Request {
+    const replaces = options.metadata !== undefined;
+    const had = contentHeaders(options.headers);
+    const own = new Set(had.map(([name]) => name));
+    return {
+      ...{ method: 'PUT', bucket: this.bucket, key: to },
+      headers: [
+        ['x-amz-copy-source', copySource(this.bucket, from.key)],
+        ['x-amz-copy-source-if-match', from.etag],
+        ['x-amz-metadata-directive', replaces ? 'REPLACE' : 'COPY'],
+        ...(replaces ? objectHeaders(to, options) : []),
+        ...had,
+        ...keepHeaders(this.#connection.keep).filter(([name]) => !own.has(name)),
+        ...conditionHeaders(options.precondition),
+      ],
+      work: 'copies',
+    };
+  }
+
+  #copied(answer: S3Answer, bytes: number): ObjectVersion {
+    const { ETag = '', LastModified } = readFields(answer, 'ETag', 'LastModified');
+    const modifiedMs = timeOf(LastModified, this.#connection.dateMs(answer));
+    return { etag: ETag === '' ? '' : quotedEtag(ETag), bytes, modifiedMs };
+  }
+
   async delete(key: string, signal: AbortSignal): Promise<void> {
-    await this.#connection.call(
+    await this.#connection.send(
       this.#tried('delete', key),
-      async (client, options) =>
-        await client.deleteObject({ Bucket: this.bucket, Key: key }, options),
+      { method: 'DELETE', bucket: this.bucket, key },
+      () => undefined,
       signal,
     );
   }
 
-  async startUpload(key: string, options: WriteOptions, signal: AbortSignal): Promise<Upload> {
-    return await this.#connection.call(
-      this.#tried('start writing', key),
-      async (client, sending) => {
-        const output = await client.createMultipartUpload(this.#target(key, options), sending);
-        return { key, uploadId: this.#required(key, output.UploadId) };
-      },
-      signal,
-    );
+  async startUpload(key: string, options: UploadOptions, signal: AbortSignal): Promise<Upload> {
+    return await this.#uploads.start(key, options, signal);
   }
 
   async uploadPart(
@@ -172,18 +203,7 @@ export class S3ObjectStore implements ObjectStore {
     body: Uint8Array,
     signal: AbortSignal,
   ): Promise<UploadedPart> {
-    const input = { ...this.#part(upload, number), Body: body, ContentMD5: md5Of(body).base64 };
-    const part = await this.#connection.call(
-      this.#tried(`write part ${number} of`, upload.key),
-      async (client, options) => {
-        const output = await client.uploadPart(input, options);
-        return { number, etag: this.#required(upload.key, output.ETag) };
-      },
-      signal,
-      { work: workOf(body) },
-    );
-    this.#partBytes.set(part, body.byteLength);
-    return part;
+    return await this.#uploads.sendPart(upload, number, body, signal);
   }
 
   async copyPart(
@@ -193,23 +213,7 @@ export class S3ObjectStore implements ObjectStore {
     extent: Extent,
     signal: AbortSignal,
   ): Promise<UploadedPart> {
-    const input = {
-      ...this.#part(upload, number),
-      CopySource: copySource(this.bucket, from.key),
-      CopySourceIfMatch: from.etag,
-      CopySourceRange: rangeHeader(extent),
-    };
-    const part = await this.#connection.call(
-      `copy ${this.bucket}/${from.key} into part ${number} of ${upload.key}`,
-      async (client, options) => {
-        const output = await client.uploadPartCopy(input, options);
-        return { number, etag: this.#required(upload.key, output.CopyPartResult?.ETag) };
-      },
-      signal,
-      { work: 'copies' },
-    );
-    this.#partBytes.set(part, extent.end - extent.start);
-    return part;
+    return await this.#uploads.copyPart(upload, number, from, extent, signal);
   }
 
   async completeUpload(
@@ -218,73 +222,24 @@ export class S3ObjectStore implements ObjectStore {
     precondition: Precondition | undefined,
     signal: AbortSignal,
   ): Promise<ObjectVersion> {
-    const { key, uploadId } = upload;
-    await this.#checkCompletion(key, precondition, signal);
-    const input = {
-      Bucket: this.bucket,
-      Key: key,
-      UploadId: uploadId,
-      MultipartUpload: {
-        Parts: parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag })),
-      },
-      ...conditionHeaders(precondition),
-    };
-    const etags = parts.map(({ etag }) => etag);
-    const bytes = sum(parts.map((part) => this.#partBytes.get(part) ?? Number.NaN));
-    const version = await this.#connection.call<ObjectVersion>(
-      this.#tried('finish writing', key),
-      async (client, options) => {
-        const output = await client.completeMultipartUpload(input, options);
-        return { etag: output.ETag ?? '', bytes, modifiedMs: this.#connection.dateMs(output) };
-      },
-      signal,
-      {
-        work: 'copies',
-        mustBeAbsent: precondition?.must === 'be-absent',
-        recover: async () => await this.#presentIf(key, etagOfParts(etags), signal),
-      },
-    );
-    return await this.#withEtag(key, version, signal);
+    const version = await this.#uploads.complete(upload, parts, precondition, signal);
+    return await this.#withEtag(upload.key, version, signal);
   }
 
   async abortUpload(upload: Upload, signal: AbortSignal): Promise<void> {
-    const { key, uploadId } = upload;
-    try {
-      await this.#connection.call(
-        this.#tried('give up writing', key),
-        async (client, options) =>
-          await client.abortMultipartUpload(
-            { Bucket: this.bucket, Key: key, UploadId: uploadId },
-            options,
-          ),
-        signal,
-      );
-    } catch (error) {
-      if (!(error instanceof StoreError) || error.kind !== 'not-found') throw error;
-    }
+    await this.#uploads.giveUp(upload, signal);
+  }
+
+  async listUploads(key: string, signal: AbortSignal): Promise<readonly ListedUpload[]> {
+    return await listUploads(this.#connection, this.bucket, key, signal);
+  }
+
+  async listParts(upload: Upload, signal: AbortSignal): Promise<readonly UploadedPart[]> {
+    return await listParts(this.#connection, this.bucket, upload, signal);
   }
 
   #tried(verb: string, key: string): string {
     return `${verb} ${this.bucket}/${key}`;
-  }
-
-  #target(key: string, { contentType, metadata }: WriteOptions): TargetHeaders {
-    return {
-      Bucket: this.bucket,
-      Key: key,
-      ...(contentType === undefined ? {} : { ContentType: contentType }),
-      ...(metadata === undefined ? {} : { Metadata: { ...metadata } }),
-    };
-  }
-
-  #part({ key, uploadId }: Upload, number: number): PartAddress {
-    return { Bucket: this.bucket, Key: key, UploadId: uploadId, PartNumber: number };
-  }
-
-  /** A field without which an answer is none. */
-  #required(key: string, value: string | undefined): string {
-    if (value !== undefined && value !== '') return value;
-    throw new StoreError('unavailable', this.#tried('write', key), { code: 'incomplete answer' });
   }
 
   /** `version`, looked up where the answer left out its ETag (RGW) or we do not know its length. */
@@ -294,101 +249,17 @@ export class S3ObjectStore implements ObjectStore {
     signal: AbortSignal,
   ): Promise<ObjectVersion> {
     if (version.etag !== '' && !Number.isNaN(version.bytes)) return version;
-    const { etag, bytes, modifiedMs } = await this.head(key, signal);
+    const { etag, bytes, modifiedMs } = await this.#present.head(key, signal);
     return { etag, bytes, modifiedMs };
-  }
-
-  /** The present version, if it is the one that a request without an answer was to make. */
-  async #presentIf(
-    key: string,
-    etag: ETag,
-    signal: AbortSignal,
-  ): Promise<ObjectVersion | undefined> {
-    const present = await this.#look(key, signal);
-    return present !== undefined && sameEtag(present.etag, etag) ? present : undefined;
-  }
-
-  /**
-   * The present version; undefined when there is none. Who may list only below a prefix is told 403
-   * of a key that is missing (AWS, Ceph RGW): the listing tells then.
-   */
-  async #look(key: string, signal: AbortSignal): Promise<ObjectVersion | undefined> {
-    try {
-      const { etag, bytes, modifiedMs } = await this.head(key, signal);
-      return { etag, bytes, modifiedMs };
-    } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
-      if (error.kind === 'not-found') return undefined;
-      if (error.kind !== 'access-denied') throw error;
-      // Of the keys that begin so, the key itself is the first.
-      const { objects } = await this.list({ prefix: key, maxKeys: 1 }, signal);
-      return objects.find((object) => object.key === key);
-    }
-  }
-
-  /**
-   * RGW 16 ignores the conditions of a completion: asked here first. Between this and the completion
-   * a change by somebody else is still lost there. Who may write but not look is left to the server.
-   */
-  async #checkCompletion(
-    key: string,
-    precondition: Precondition | undefined,
-    signal: AbortSignal,
-  ): Promise<void> {
-    try {
-      await this.#checkTarget(key, precondition, signal);
-    } catch (error) {
-      if (!(error instanceof StoreError) || error.kind !== 'access-denied') throw error;
-    }
-  }
-
-  /** MinIO and RGW ignore the target's conditions on a copy: asked here first, as far as that goes. */
-  async #checkTarget(
-    key: string,
-    precondition: Precondition | undefined,
-    signal: AbortSignal,
-  ): Promise<void> {
-    if (precondition === undefined) return;
-    const tried = this.#tried('write', key);
-    if (precondition.must === 'be') {
-      const { etag } = await this.head(key, signal);
-      if (sameEtag(etag, precondition.etag)) return;
-      throw new StoreError('precondition-failed', tried, { code: 'the target has changed' });
-    }
-    if ((await this.#look(key, signal)) === undefined) return;
-    throw new StoreError('exists', tried, { code: 'the target is there' });
   }
 
   /** A read of no bytes still tells whether the object is the version asked for. */
   async #readNothing(key: string, etag: ETag, signal: AbortSignal): Promise<ObjectVersion> {
-    const { bytes, modifiedMs, etag: present } = await this.head(key, signal);
+    const { bytes, modifiedMs, etag: present } = await this.#present.head(key, signal);
     if (!sameEtag(present, etag)) {
       const detail = { code: 'another version is there' };
       throw new StoreError('precondition-failed', this.#tried('read', key), detail);
     }
     return { etag, bytes, modifiedMs };
   }
-}
-
-interface TargetHeaders {
-  readonly Bucket: string;
-  readonly Key: string;
-  readonly ContentType?: string;
-  readonly Metadata?: Record<string, string>;
-}
-
-interface PartAddress {
-  readonly Bucket: string;
-  readonly Key: string;
-  readonly UploadId: string;
-  readonly PartNumber: number;
-}
-
-/** A short body is there at once: nothing is waited for but the answer. */
-function workOf(body: Uint8Array): Work {
-  return body.byteLength > MiB ? 'receives' : 'answers';
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0);
 }

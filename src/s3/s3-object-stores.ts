@@ -10,7 +10,7 @@ export type { S3Options } from './s3-connection.ts';
 /** The buckets of an endpoint, until disposed: then its connections are closed. */
 export type S3Stores = ObjectStores & AsyncDisposable;
 
-/** Makes no request, and does not load the SDK yet. */
+/** Makes no request. */
 export function createS3Stores(options: S3Options): S3Stores {
   const connection = new S3Connection(options);
   return {
@@ -26,7 +26,12 @@ async function listBuckets(
 ): Promise<readonly BucketSummary[]> {
   const tried = `list the buckets of ${connection.endpoint}`;
   try {
-    return await connection.document(tried, { query: '' }, readBucketList, signal);
+    return await connection.send(
+      tried,
+      { method: 'GET' },
+      ({ body }) => readBucketList(body),
+      signal,
+    );
   } catch (error) {
     if (!(error instanceof StoreError) || error.kind !== 'access-denied') throw error;
     const next = 'name the bucket to mount: your rights may cover it without the list of all';

@@ -110,6 +110,11 @@ export class XmlReader {
     return true;
   }
 
+  /** The name of the element entered last. */
+  name(): string {
+    return this.#bytes.toString('utf8', this.#nameStart, this.#nameEnd);
+  }
+
   /** Leaves the element entered last, with all in it. */
   skip(): void {
     const depth = this.#open.length;

@@ -13,6 +13,8 @@ export type StoreErrorKind = Extract<
   | 'unreachable' // nothing answered
   | 'unsupported' // this server cannot
   | 'archived' // its bytes are in cold storage, until somebody has them restored
+  | 'over-quota' // a quota is used up: asking again is no help
+  | 'store-full' // the store itself has no room
 >;
 
 /** The service's own words, for people and logs; never for decisions. */

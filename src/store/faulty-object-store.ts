@@ -5,6 +5,7 @@ import { pour } from '../lib/pour.ts';
 import { StoreError, type StoreErrorKind } from './errors.ts';
 import type {
   ETag,
+  ListedUpload,
   ListPage,
   ListRequest,
   ObjectHead,
@@ -15,6 +16,7 @@ import type {
   ReadSink,
   Upload,
   UploadedPart,
+  UploadOptions,
   WriteOptions,
 } from './object-store.ts';
 import { BufferSink } from './read-sink.ts';
@@ -117,7 +119,7 @@ export class FaultyObjectStore implements ObjectStore {
     await this.#call('delete', key, signal, (store) => store.delete(key, signal));
   }
 
-  async startUpload(key: string, options: WriteOptions, signal: AbortSignal): Promise<Upload> {
+  async startUpload(key: string, options: UploadOptions, signal: AbortSignal): Promise<Upload> {
     const start = (store: ObjectStore): Promise<Upload> => store.startUpload(key, options, signal);
     return await this.#call('startUpload', key, signal, start);
   }
@@ -159,6 +161,18 @@ export class FaultyObjectStore implements ObjectStore {
   async abortUpload(upload: Upload, signal: AbortSignal): Promise<void> {
     const abort = (store: ObjectStore): Promise<void> => store.abortUpload(upload, signal);
     await this.#call('abortUpload', upload.key, signal, abort);
+  }
+
+  async listUploads(key: string, signal: AbortSignal): Promise<readonly ListedUpload[]> {
+    const list = (store: ObjectStore): Promise<readonly ListedUpload[]> =>
+      store.listUploads(key, signal);
+    return await this.#call('listUploads', key, signal, list);
+  }
+
+  async listParts(upload: Upload, signal: AbortSignal): Promise<readonly UploadedPart[]> {
+    const list = (store: ObjectStore): Promise<readonly UploadedPart[]> =>
+      store.listParts(upload, signal);
+    return await this.#call('listParts', upload.key, signal, list);
   }
 
   async #call<T>(

@@ -21,11 +21,29 @@ export interface ObjectVersion {
 /** A key and its present version. */
 export interface ObjectSummary extends ObjectVersion {
   readonly key: string;
+  /** Where a listing was asked for it and the store tells it so: names as in `ObjectHead`. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** What a store keeps with an object for those who read it, beside its type. */
+export interface ContentHeaders {
+  readonly contentEncoding?: string;
+  readonly contentLanguage?: string;
+  readonly contentDisposition?: string;
+  readonly cacheControl?: string;
+  /** As an HTTP date. */
+  readonly expires?: string;
+  /** Absent: the usual one. */
+  readonly storageClass?: string;
 }
 
 /** What HEAD knows beyond a listing. Metadata names are lower case, without the store's prefix. */
 export interface ObjectHead extends ObjectVersion {
+  /** Absent where the store does not say. */
+  readonly contentType?: string;
   readonly metadata: Readonly<Record<string, string>>;
+  /** Absent where there are none. */
+  readonly headers?: ContentHeaders;
 }
 
 export interface ListRequest {
@@ -39,6 +57,8 @@ export interface ListRequest {
   readonly startAfter?: string;
   /** At most this many keys and prefixes; the store may give fewer. */
   readonly maxKeys?: number;
+  /** With the metadata of each object, if the store can: few do (MinIO), and none refuses. */
+  readonly metadata?: true;
 }
 
 /** One page, objects and prefixes each in UTF-8 byte order. */
@@ -68,21 +88,44 @@ export interface ReadSink {
 
 export interface WriteOptions {
   readonly precondition?: Precondition;
+  /** Default: by the ending of the key. A copy keeps the source's unless `metadata` is given. */
   readonly contentType?: string;
   /** Names in lower case, without the store's prefix. */
   readonly metadata?: Readonly<Record<string, string>>;
+  /** Of a copy that replaces metadata: what is to be as it was. */
+  readonly headers?: ContentHeaders;
 }
 
-/** A multipart upload under way. */
+export interface UploadOptions extends WriteOptions {
+  /**
+   * Every part will be sent, none copied: they may carry sums that are cheaper. MinIO refuses to
+   * copy into an upload with these.
+   */
+  readonly sendsEveryPart?: boolean;
+}
+
+/** A multipart upload under way. Plain data: whoever keeps it for later keeps all of it. */
 export interface Upload {
   readonly key: string;
   readonly uploadId: string;
+  /** It was begun with sums of this kind; its parts have them. */
+  readonly sums?: 'crc32';
 }
 
-/** A part the store has taken. `number` counts from 1. */
+/** An upload as the store lists it. */
+export interface ListedUpload extends Upload {
+  /** ms since the epoch. */
+  readonly startedMs: number;
+}
+
+/** A part the store has taken. `number` counts from 1. Plain data, as `Upload`. */
 export interface UploadedPart {
   readonly number: number;
   readonly etag: ETag;
+  /** Its length, where it is known. */
+  readonly bytes?: number;
+  /** In base64; only in an upload with such sums. */
+  readonly crc32?: string;
 }
 
 /** The objects of one bucket. */
@@ -115,7 +158,11 @@ export interface ObjectStore {
     signal: AbortSignal,
   ): Promise<ObjectVersion>;
 
-  /** Copies on the server, within the bucket. `options.precondition` speaks of the target. */
+  /**
+   * Copies on the server, within the bucket. `options.precondition` speaks of the target. Metadata
+   * and headers of the source are kept unless `options.metadata` is there, which replaces both; then
+   * `to` may be `from` itself.
+   */
   copy(
     from: ObjectSummary,
     to: string,
@@ -126,7 +173,7 @@ export interface ObjectStore {
   /** Succeeds also when there is no such key, as S3 does. */
   delete(key: string, signal: AbortSignal): Promise<void>;
 
-  startUpload(key: string, options: WriteOptions, signal: AbortSignal): Promise<Upload>;
+  startUpload(key: string, options: UploadOptions, signal: AbortSignal): Promise<Upload>;
 
   uploadPart(
     upload: Upload,
@@ -154,6 +201,19 @@ export interface ObjectStore {
 
   /** Gives the parts' storage back. */
   abortUpload(upload: Upload, signal: AbortSignal): Promise<void>;
+
+  /**
+   * The uploads of exactly this key that are under way, of whoever: MinIO finds none by prefix, and
+   * whose they are only a note of one's own can tell.
+   */
+  listUploads(key: string, signal: AbortSignal): Promise<readonly ListedUpload[]>;
+
+  /**
+   * The parts that the store has of `upload`, by number.
+   *
+   * @throws StoreError `not-found` when the upload is none any more: completed, or given up.
+   */
+  listParts(upload: Upload, signal: AbortSignal): Promise<readonly UploadedPart[]>;
 }
 
 export interface BucketSummary {

@@ -18,6 +18,12 @@ export interface CredentialSource {
   credentials(signal: AbortSignal): Promise<Credentials>;
 
   /**
+   * As `credentials`, renewed first where they would end within `wantedMs` and new ones would not:
+   * for a request that takes long. Shorter ones are better than an error. Absent: `credentials` it is.
+   */
+  lasting?(wantedMs: number, signal: AbortSignal): Promise<Credentials>;
+
+  /**
    * A store refused `refused` as expired: renews unless that has happened meanwhile.
    *
    * @throws as `credentials`; `credentials-expired` when leases are refused as fast as they are made.

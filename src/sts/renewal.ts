@@ -78,6 +78,15 @@ export function stepFor(lease: LeaseView | undefined, failures: Failures): Renew
   return justFailed ? 'refuse' : 'renew';
 }
 
+/**
+ * Whether to renew before a request that needs the lease for `wantedMs`. Never in its first half: a
+ * new one would hardly be longer. Nor after a failure, until its pause is over.
+ */
+export function endsTooSoon(lease: LeaseView, wantedMs: number, failures: Failures): boolean {
+  const resting = failures.count > 0 && failures.sinceMs < failures.delayMs;
+  return !resting && lease.leftMs < wantedMs && lease.leftMs < lease.lifeMs / 2;
+}
+
 /** A lease that the store refuses. */
 export interface RefusedLease {
   readonly ageMs: number;

@@ -20,6 +20,7 @@ import { Nap } from './nap.ts';
 import type { TokenConcern } from './preflight.ts';
 import {
   endedDelayMs,
+  endsTooSoon,
   type Failures,
   forcedAfter,
   type LeaseView,
@@ -131,6 +132,20 @@ export class RenewingCredentials implements CredentialSource, AsyncDisposable {
       signal.throwIfAborted();
       return reserve() ?? (await this.#awaitLoginAfter(error, signal));
     }
+  }
+
+  async lasting(wantedMs: number, signal: AbortSignal): Promise<Credentials> {
+    signal.throwIfAborted();
+    const lease = this.#view();
+    if (lease !== undefined && endsTooSoon(lease, wantedMs, this.#failures())) {
+      try {
+        return (await this.#renewal.run(signal)).credentials;
+      } catch {
+        // Recorded as #failure: what is left of the lease may do.
+        signal.throwIfAborted();
+      }
+    }
+    return await this.credentials(signal);
   }
 
   /**

@@ -19,6 +19,8 @@ export interface Rights {
   /** Of the keys: '' or ending in '/'. */
   readonly prefix: string;
   readonly readOnly: boolean;
+  /** Sends an ACL with what it writes: a right of its own at AWS, and none elsewhere. */
+  readonly setsAcl?: boolean;
 }
 
 /** What differs between services that understand the same policies. */
@@ -104,9 +106,11 @@ function policyFor(rights: Rights, wanted: Rights, place: PolicyPlace): SessionP
 }
 
 function statementsFor(rights: Rights, { partition, kms }: PolicyPlace): readonly Statement[] {
-  const { bucket, prefix, readOnly } = rights;
+  const { bucket, prefix, readOnly, setsAcl = false } = rights;
   const arn = bucketArn(partition, bucket);
-  const objects = readOnly ? readObjects : [...readObjects, ...changeObjects];
+  // MinIO refuses a policy with an action that it does not know.
+  const acl = setsAcl && kms ? ['s3:PutObjectAcl'] : [];
+  const objects = readOnly ? readObjects : [...readObjects, ...changeObjects, ...acl];
   // A `*` for every bucket covers what is in them as well.
   const keys = bucket === undefined ? '' : `/${escapePattern(prefix)}*`;
   return [

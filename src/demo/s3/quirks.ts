@@ -64,6 +64,12 @@ export interface Quirks {
   readonly completeTellsEtag: boolean;
   /** With an algorithm named at creation, Complete must repeat every part's checksum. */
   readonly completeRepeatsChecksums: boolean;
+  /** Complete looks at its conditions before it looks for the upload. */
+  readonly completeChecksConditionFirst: boolean;
+  /** Complete of an upload that never was. */
+  readonly completeUnknownUpload: S3ErrorCode;
+  /** UploadPartCopy into an upload that was created with a checksum algorithm is done. */
+  readonly copiesIntoChecksums: boolean;
   /** aws-chunked bodies need Content-Length. */
   readonly chunkedNeedsLength: boolean;
   /** ListParts of an aborted upload. */
@@ -110,6 +116,9 @@ const aws: Quirks = {
   wrongSha256: 'XAmzContentSHA256Mismatch',
   completeTellsEtag: true,
   completeRepeatsChecksums: false,
+  completeChecksConditionFirst: false,
+  completeUnknownUpload: 'NoSuchUpload',
+  copiesIntoChecksums: true,
   chunkedNeedsLength: false,
   goneUpload: 'NoSuchUpload',
   uploadPrefixIsKey: false,
@@ -141,6 +150,8 @@ const minio: Quirks = {
   conditions: { complete: true, copySource: true, copyTarget: false, remove: false },
   wrongChecksum: 'XAmzContentChecksumMismatch',
   completeRepeatsChecksums: true,
+  completeChecksConditionFirst: true,
+  copiesIntoChecksums: false,
   uploadPrefixIsKey: true,
   refusesBadRange: true,
   emptySuffixIs206: true,
@@ -168,6 +179,7 @@ const rgw: Quirks = {
   ifMatchOnMissing: 'PreconditionFailed',
   checksums: false,
   completeTellsEtag: false,
+  completeUnknownUpload: 'InternalError',
   chunkedNeedsLength: true,
   goneUpload: 'NoSuchKey',
 };

@@ -32,9 +32,10 @@ const length = /^\d{1,15}$/;
 
 /**
  * @param text the head up to and with the line end of its last field, one character a byte.
+ * @param toHead it answers a HEAD: there is no body, whatever the head says of one.
  * @throws BadAnswerError
  */
-export function parseHead(text: string): AnswerHead {
+export function parseHead(text: string, toHead = false): AnswerHead {
   const first = statusLine.exec(text);
   if (first === null) throw new BadAnswerError('no status line');
   const [line, minor, digits] = first;
@@ -42,7 +43,8 @@ export function parseHead(text: string): AnswerHead {
   const headers = parseFields(text, line.length);
   const tokens = tokensOf(headers.get('connection'));
   const keepsAlive = minor === '1' && !tokens.includes('close');
-  const framing = framingOf(status, headers, minor === '1');
+  const said = framingOf(status, headers, minor === '1');
+  const framing = toHead ? noBody : said;
   return { status, headers, framing, keepsAlive: keepsAlive && framing.by !== 'close' };
 }
 
@@ -67,6 +69,8 @@ function tokensOf(list: string | undefined): readonly string[] {
   return (list ?? '').split(',').map((token) => token.trim().toLowerCase());
 }
 
+const noBody: Framing = { by: 'length', bytes: 0 };
+
 /** RFC 9112 §6.3, without its leniency. */
 function framingOf(status: number, headers: ReadonlyMap<string, string>, modern: boolean): Framing {
   const encoding = headers.get('transfer-encoding');
@@ -76,7 +80,7 @@ function framingOf(status: number, headers: ReadonlyMap<string, string>, modern:
   }
   // A list of lengths, be they equal, is refused here as well.
   if (bytes !== undefined && !length.test(bytes)) throw new BadAnswerError('a broken length');
-  if (status < 200 || status === 204 || status === 304) return { by: 'length', bytes: 0 };
+  if (status < 200 || status === 204 || status === 304) return noBody;
   if (bytes !== undefined) return { by: 'length', bytes: Number(bytes) };
   if (encoding === undefined) return { by: 'close' };
   if (encoding.toLowerCase() !== 'chunked') throw new BadAnswerError('an unknown encoding');

@@ -15,6 +15,7 @@ import {
   type HttpRequest,
   type Receiver,
 } from './http-exchange.ts';
+import { RequestSending } from './request-sending.ts';
 
 /** Makes the socket, which may still be connecting. */
 export type Connect = (reading: Reading) => Socket | Promise<Socket>;
@@ -61,6 +62,7 @@ export class HttpConnection {
   #socket: Socket | undefined;
   #state: State = 'idle';
   #exchange: StartedExchange | undefined;
+  #sending: RequestSending | undefined;
   #body: AnswerBody | undefined;
   /** The socket writes to the sink's room by itself. */
   #direct = false;
@@ -152,14 +154,8 @@ export class HttpConnection {
     this.#silentMs = 0;
     this.#quietTold = false;
     this.#arm(this.#nextTimer(exchange, socket));
-    const { head, body } = exchange.request;
-    if (body === undefined) socket.write(head, 'latin1');
-    else {
-      socket.cork();
-      socket.write(head, 'latin1');
-      socket.write(body);
-      socket.uncork();
-    }
+    this.#sending = new RequestSending(socket, exchange.request, () => this.#moved());
+    this.#sending.start();
   }
 
   #room(): Uint8Array {
@@ -216,7 +212,8 @@ export class HttpConnection {
         this.#growScratch();
         return;
       }
-      const head = parseHead(held.toString('latin1', 0, end + 2));
+      const isHead = this.#exchange?.request.isHead;
+      const head = parseHead(held.toString('latin1', 0, end + 2), isHead);
       const rest = end + HEAD_END.byteLength;
       if (head.status >= 200) {
         this.#begin(head, held.subarray(rest));
@@ -269,7 +266,9 @@ export class HttpConnection {
     this.#held = 0;
     // An answer that came before all of its request was sent leaves the rest of that in the way.
     const socket = this.#socket;
-    if (this.#keepsAlive && socket?.writableLength === 0) {
+    const sent = this.#sending?.ended === true && socket?.writableLength === 0;
+    this.#sending = undefined;
+    if (this.#keepsAlive && sent) {
       this.#state = 'settling';
       socket.unref();
       this.#owner.settles(this);
@@ -301,6 +300,7 @@ export class HttpConnection {
     this.#state = 'dead';
     const exchange = this.#exchange;
     this.#exchange = undefined;
+    this.#sending = undefined;
     this.#body = undefined;
     this.#held = 0;
     this.#socket?.destroy();
@@ -321,7 +321,7 @@ export class HttpConnection {
     return Math.max(1, dueMs - this.#silentMs);
   }
 
-  /** Something came; the socket has started its timer anew by itself. */
+  /** Something came or went; the socket has started its timer anew by itself. */
   #moved(): void {
     this.#silentMs = 0;
     if (!this.#quietTold) return;

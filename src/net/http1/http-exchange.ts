@@ -6,7 +6,10 @@ import type { AnswerHead } from './answer-head.ts';
 export interface HttpRequest {
   /** Request line and fields, up to and with the empty line; one byte a character. */
   readonly head: string;
+  /** Must not change until the exchange has ended. */
   readonly body?: Uint8Array;
+  /** It is a HEAD: its answer has no body. */
+  readonly isHead?: boolean;
   /** Doing it twice is the same as once: it may be sent again where a kept connection was dead. */
   readonly repeatable: boolean;
 }
@@ -32,6 +35,8 @@ export interface Receiver {
 export interface PendingExchange {
   /** Resolves when the sink has the whole body. */
   readonly ended: Promise<void>;
+  /** The request was sent twice, and the first may have been done. */
+  readonly sentAgain: boolean;
   /** Breaks it off: `ended` rejects with `reason`, and the sink is left alone from now on. */
   cancel(reason: unknown): void;
 }

@@ -3,6 +3,7 @@ import {
   BrokenExchangeError,
   type HttpPatience,
   type HttpRequest,
+  type PendingExchange,
   type Receiver,
 } from './http-exchange.ts';
 
@@ -17,7 +18,7 @@ export interface ExchangeSource {
  * An exchange on whichever connection its pool has. Where that one turns out to be dead although
  * it looked kept, it is sent again at once on a new one: no failure of the request.
  */
-export class PooledExchange implements StartedExchange {
+export class PooledExchange implements StartedExchange, PendingExchange {
   readonly request: HttpRequest;
   readonly receiver: Receiver;
   readonly patience: HttpPatience;
@@ -44,6 +45,10 @@ export class PooledExchange implements StartedExchange {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+  }
+
+  get sentAgain(): boolean {
+    return this.#sentAgain;
   }
 
   cancel(reason: unknown): void {

@@ -8,7 +8,7 @@ describe('formatBytes', () => {
     [1.5 * KiB, '1.5 KiB'],
     [100 * MiB, '100.0 MiB'],
     [5 * 1024 * GiB, '5.0 TiB'],
-    [5000 * 1024 * GiB, '5000.0 TiB'],
+    [5000 * 1024 * GiB, '4.9 PiB'],
   ])('shows %d as %s', (bytes, shown) => {
     expect(formatBytes(bytes)).toBe(shown);
   });

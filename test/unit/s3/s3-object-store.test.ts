@@ -350,11 +350,15 @@ describe('credentials whose source is not there for the moment', () => {
 });
 
 describe('a write', () => {
-  it('carries its MD5, and tells the version with the server\u2019s time', async () => {
+  it('carries sums of its body, and tells the version with the server\u2019s time', async () => {
     server.play(() => ({ headers: { etag, date: 'Wed, 21 Oct 2015 07:28:00 GMT' } }));
     const version = await store.put('key', Buffer.from('hello'), {}, forever);
     expect(version).toEqual({ etag, bytes: 5, modifiedMs: Date.parse('2015-10-21T07:28:00Z') });
-    expect(server.requests[0]?.headers['content-md5']).toBe('XUFAKrxLKna5cZ2REBfFkg==');
+    expect(server.requests[0]?.headers).toMatchObject({
+      'x-amz-content-sha256': '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824',
+      'x-amz-checksum-crc32': 'NhCmhg==',
+      'content-type': 'application/octet-stream',
+    });
     expect(server.requests[0]?.headers['user-agent']).toContain('wire/test');
     expect(server.requests[0]?.body.toString()).toBe('hello');
   });
@@ -495,9 +499,9 @@ describe('a copy', () => {
         return { status: 204 };
       }
       if (request.url.includes('uploads')) return { body: '<R><UploadId>u</UploadId></R>' };
+      if (breaks) return errorAnswer(403, 'AccessDenied');
       if (request.method === 'PUT') {
         ranges.push(String(request.headers['x-amz-copy-source-range']));
-        if (breaks) return errorAnswer(403, 'AccessDenied');
         return { body: `<CopyPartResult><ETag>${etag}</ETag></CopyPartResult>` };
       }
       return { body: '<R><ETag>"whole-13"</ETag></R>' };

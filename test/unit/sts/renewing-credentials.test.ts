@@ -107,6 +107,23 @@ describe('credentials that renew themselves', () => {
     expect(sts.attempts).toBeLessThan(175);
   });
 
+  it('are renewed first for a request that would outlive them, and used where that fails', async () => {
+    const lasting = async (ms: number): Promise<string> =>
+      (await source.lasting(ms, signal)).accessKeyId;
+    sts.lifeMs = 600_000;
+    // A new one would not live longer.
+    expect([await lasting(3_600_000), await lasting(3_600_000)]).toEqual(['AK1', 'AK1']);
+    await clock.advance(310_000);
+    expect(await lasting(280_000)).toBe('AK1');
+    expect(await lasting(300_000)).toBe('AK2');
+    await clock.advance(310_000);
+    sts.failing = true;
+    expect(await lasting(300_000)).toBe('AK2');
+    const { attempts } = sts;
+    expect(await lasting(300_000)).toBe('AK2');
+    expect(sts.attempts).toBe(attempts);
+  });
+
   it('are used on while the STS is down, and say why', async () => {
     await key();
     sts.failing = true;

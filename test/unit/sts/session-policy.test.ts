@@ -250,6 +250,15 @@ describe('the text of a policy', () => {
     expect(json).toContain('"arn:aws:s3::cms:data/*"');
   });
 
+  it('lets AWS alone set ACLs, where they are asked for', () => {
+    const aws = { partition: 'aws', kms: true };
+    const writes = { bucket: 'b', prefix: '', readOnly: false };
+    expect(narrowest({ ...writes, setsAcl: true }, aws).json).toContain('"s3:PutObjectAcl"');
+    expect(narrowest(writes, aws).json).not.toContain('Acl');
+    expect(narrowest({ ...writes, setsAcl: true }).json).not.toContain('Acl');
+    expect(narrowest({ ...writes, readOnly: true, setsAcl: true }, aws).json).not.toContain('Acl');
+  });
+
   it('lets AWS alone use the keys of encrypted objects, and only through S3', () => {
     const role = 'arn:aws-cn:iam::1:role/x';
     const place = policyPlaceOf('https://s3.cn-north-1.amazonaws.com.cn', role);

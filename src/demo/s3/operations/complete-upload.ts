@@ -14,13 +14,17 @@ const MIN_PART_BYTES = 5 * 1024 * 1024;
 
 export async function completeMultipartUpload(call: Call): Promise<Reply> {
   call.require('s3:PutObject');
-  findUpload(call);
-  const listed = children(parseXml(await call.body.text(), 'CompleteMultipartUpload'), 'Part');
-  const upload = findUpload(call);
   const { bucket, key, quirks } = call;
+  const checkConditions = (): void => {
+    if (quirks.conditions.complete) checkWrite(call.header, bucket.get(key), quirks);
+  };
+  const document = await call.body.text();
+  if (quirks.completeChecksConditionFirst && bucket.get(key) !== undefined) checkConditions();
+  const upload = findUpload(call, quirks.completeUnknownUpload);
+  const listed = children(parseXml(document, 'CompleteMultipartUpload'), 'Part');
   const parts = chooseParts(upload, listed, quirks.completeRepeatsChecksums);
   const checksum = joinedChecksum(call, upload, parts);
-  if (quirks.conditions.complete) checkWrite(call.header, bucket.get(key), quirks);
+  checkConditions();
   const md5s = Buffer.from(parts.map((part) => part.etag).join(''), 'hex');
   const etag = `${createHash('md5').update(md5s).digest('hex')}-${parts.length}`;
   const versionId = bucket.put({

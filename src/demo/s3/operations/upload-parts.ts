@@ -73,6 +73,9 @@ export async function uploadPartCopy(call: Call): Promise<Reply> {
   call.require('s3:PutObject');
   const { algorithm } = findUpload(call);
   const number = partNumber(call);
+  if (algorithm !== undefined && !call.quirks.copiesIntoChecksums) {
+    throw new S3Error('InvalidArgument', `checksum missing, want ${algorithm.name}`);
+  }
   const source = readCopySource(call);
   const extent = copyExtent(call.header('x-amz-copy-source-range'), source.content.size);
   const content = source.content.slice(extent);

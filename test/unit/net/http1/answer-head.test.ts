@@ -57,6 +57,13 @@ describe('the head of an answer', () => {
     expect(() => parseHead(head(...lines))).toThrow(BadAnswerError);
   });
 
+  it('that answers a HEAD has no body, whatever it says of one, and leaves the connection', () => {
+    for (const length of ['Content-Length: 5', 'Transfer-Encoding: chunked', 'X-None: 0']) {
+      const read = parseHead(head('HTTP/1.1 200 OK', length), true);
+      expect(read).toMatchObject({ framing: { by: 'length', bytes: 0 }, keepsAlive: true });
+    }
+  });
+
   it('is the same in whatever case its names are written', () => {
     const names = ['Content-Length', 'ETag', 'Content-Range', 'Connection'];
     const cased = fc.array(fc.boolean(), { minLength: 60, maxLength: 60 }).map((upper) =>
