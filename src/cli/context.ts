@@ -116,6 +116,8 @@ function typedFlags(flags: Readonly<Record<string, unknown>>): Flags {
     const value = flags[flagName(settingOptions[name])];
     if (typeof value === 'string') typed[name] = value;
     if (Array.isArray(value)) typed[name] = value.join(' ');
+    // A flag whose value may be left out.
+    if (value === true) typed[name] = 'on';
   }
   return typed;
 }

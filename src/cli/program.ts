@@ -7,6 +7,7 @@ import { addEnv } from './commands/env.ts';
 import { addLogin } from './commands/login.ts';
 import { addLogout } from './commands/logout.ts';
 import { addMount } from './commands/mount.ts';
+import { addRecover } from './commands/recover.ts';
 import { addStatus } from './commands/status.ts';
 import { addToken } from './commands/token.ts';
 import { addUnmount } from './commands/unmount.ts';
@@ -30,7 +31,7 @@ export function buildProgram(version: string, terminal: Terminal, bind: Bind): C
       outputError: (text) =>
         terminal.fail(`${text.replace(/^error: /, '').trim()}; see: wire --help`),
     });
-  const talk = [addLogin, addMount, addUnmount, addStatus, addCache, addWhoAmI];
+  const talk = [addLogin, addMount, addUnmount, addStatus, addRecover, addCache, addWhoAmI];
   const give = [addToken, addCredentials, addEnv];
   for (const add of [...talk, ...give, addLogout]) add(program, bind);
   addExamples(program, [

@@ -4,6 +4,7 @@ import { WireError } from '../lib/wire-error.ts';
 import type { CliSurroundings, CommandContext, LogFlags } from './context.ts';
 import { type Ending, endingOf } from './failure.ts';
 import { buildProgram } from './program.ts';
+import { withLeftOutValues } from './setting-flags.ts';
 
 /** What `runCli` needs beyond the surroundings of a command. */
 export interface RunOptions {
@@ -25,7 +26,7 @@ export async function runCli(options: RunOptions, surroundings: CliSurroundings)
   };
   try {
     const program = buildProgram(options.version, surroundings.terminal, bind);
-    await program.parseAsync([...options.words], { from: 'user' });
+    await program.parseAsync([...withLeftOutValues(options.words)], { from: 'user' });
     return 0;
   } catch (error) {
     const ending = endingOf(error, options.logFile());

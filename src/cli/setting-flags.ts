@@ -1,6 +1,7 @@
 /** Gives a command the flags of the settings table that it understands. */
 import type { Command } from 'commander';
 import { type Option, type OptionName, options } from '../config/options.ts';
+import { writeBackModes } from '../config/values.ts';
 
 /** How servers are reached: of each command that reaches one. */
 export const networkOptions: readonly OptionName[] = ['ca', 'insecureHosts', 'endpointHosts'];
@@ -36,8 +37,15 @@ export const readingOptions: readonly OptionName[] = [
   'cacheEncrypted',
   'listTtlMs',
   'consistency',
+  'writeBack',
+  'posix',
+  'capacityBytes',
   'addressing',
   'requesterPays',
+  'encryption',
+  'kmsKey',
+  'storageClass',
+  'acl',
 ];
 
 export function addSettingFlags(command: Command, names: readonly OptionName[]): Command {
@@ -47,6 +55,24 @@ export function addSettingFlags(command: Command, names: readonly OptionName[]):
   }
   return command.option('--profile <name>', 'profile of the configuration file [WIRE_PROFILE]');
 }
+
+/**
+ * Gives flags whose value was left out the one it stands for: otherwise the next argument would be
+ * taken for it.
+ */
+export function withLeftOutValues(words: readonly string[]): readonly string[] {
+  return words.map((word, at) => {
+    const values = valuesOf[word];
+    const next = words[at + 1] ?? '';
+    return values === undefined || values.includes(next) ? word : `${word}=on`;
+  });
+}
+
+/** What may be said with them. */
+const valuesOf: Readonly<Record<string, readonly string[]>> = {
+  '--write-back': writeBackModes,
+  '--posix': ['on', 'off'],
+};
 
 /** Examples below a command's help, one a line. */
 export function addExamples(command: Command, examples: readonly string[]): Command {

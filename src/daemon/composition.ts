@@ -10,6 +10,7 @@ import { ControlServer } from './control-server.ts';
 import type { Daemon, MountsRequest } from './daemon.ts';
 import { knownLogins, logIn, logOut } from './identity.ts';
 import { issueCredentials, serveCredentials } from './issue-credentials.ts';
+import { discardLeft, exportLeft, listLeft } from './left-behind.ts';
 import { removeMadeOf } from './mount-point.ts';
 import { type MountEvents, MountProcess } from './mount-process.ts';
 import { connectionOf } from './mount-specs.ts';
@@ -51,20 +52,21 @@ function createDaemon(surroundings: Surroundings): Daemon {
     },
     mount: async (request, events, signals, signal) =>
       await mountAll(request, events, signals, surroundings, signal),
-    unmount: async (mountPoint, lazy, signal) =>
-      await unmountAnywhere(mountPoint, lazy, paths.runtimeDir, signal),
+    unmount: async (mountPoint, lazy, progress, signal) =>
+      await unmountAnywhere(mountPoint, lazy, progress, surroundings, signal),
     forceUnmount: async (mountPoint, signal) => {
       const path = await resolveMountPoint(mountPoint);
       await forceUnmount(path, signal);
       await removeMadeOf(path, paths.runtimeDir);
     },
     status: async (signal) => {
-      const [processes, kernel, logins] = await Promise.all([
+      const [processes, kernel, logins, left] = await Promise.all([
         findProcesses(paths.runtimeDir, signal),
         listMounts(signal),
         knownLogins(surroundings, signal),
+        listLeft(surroundings).catch(() => []),
       ]);
-      return composeStatus(processes, kernel, logins);
+      return composeStatus(processes, kernel, logins, left);
     },
     files: async (verb, path, progress, signal) =>
       await tendFiles(verb, path, progress, paths.runtimeDir, signal),
@@ -72,6 +74,9 @@ function createDaemon(surroundings: Surroundings): Daemon {
       await cacheUsage(cachePlanOf(settings, surroundings), surroundings, signal),
     clearCache: async (settings, signal) =>
       await clearCache(cachePlanOf(settings, surroundings), surroundings, signal),
+    listLeft: async () => await listLeft(surroundings),
+    exportLeft: async (folder) => await exportLeft(folder, surroundings),
+    discardLeft: async (id) => await discardLeft(id, surroundings),
     credentials: async (request, events, signal) =>
       await issueCredentials(request, events, surroundings, signal),
     serveCredentials: async (request, events, signal) =>

@@ -13,11 +13,13 @@ import type {
   IssuedCredentials,
   ServeEvents,
 } from './issue-credentials.ts';
+import type { LeftFile } from './left-behind.ts';
 import type { FileProgress, FileVerb, MountOptions, TransportName } from './mount-parts.ts';
 import type { MountEvents } from './mount-process.ts';
 import type { PrintedToken, TokenRequest } from './printed-token.ts';
 import type { Status } from './status.ts';
 import type { StopSignals } from './stop-signals.ts';
+import type { UnsavedRest } from './unmount.ts';
 import type { WhoAmI } from './who-am-i.ts';
 
 /** One SOURCE with its MOUNTPOINT. */
@@ -55,8 +57,17 @@ export interface Daemon {
     signal: AbortSignal,
   ): Promise<void>;
 
-  /** @throws WireError `not-found` when nothing is mounted there; `mount-point` when it is in use. */
-  unmount(mountPoint: string, lazy: boolean, signal: AbortSignal): Promise<void>;
+  /**
+   * @param progress told now and then what is still to be saved.
+   * @throws WireError `not-found` when nothing is mounted there; `mount-point` when it is in use;
+   *   `not-saved` when something is not in its bucket: the message says where it is.
+   */
+  unmount(
+    mountPoint: string,
+    lazy: boolean,
+    progress: (left: UnsavedRest) => void,
+    signal: AbortSignal,
+  ): Promise<void>;
 
   /**
    * Cuts off a mount that does not answer, and takes it away; asks nothing of who serves it.
@@ -84,6 +95,18 @@ export interface Daemon {
 
   /** Deletes it, pinned content too. */
   clearCache(settings: Settings, signal: AbortSignal): Promise<ClearedCache>;
+
+  /** What mounts that have ended have left on this machine, the oldest first. */
+  listLeft(signal: AbortSignal): Promise<readonly LeftFile[]>;
+
+  /** Copies it to `folder`, and leaves it where it is. */
+  exportLeft(
+    folder: string,
+    signal: AbortSignal,
+  ): Promise<readonly { readonly file: LeftFile; readonly path: string }[]>;
+
+  /** Deletes one of it. @throws WireError `not-found` when there is none of that id. */
+  discardLeft(id: string, signal: AbortSignal): Promise<LeftFile>;
 
   /** Temporary credentials for another program. @throws WireError as `issueCredentials`. */
   credentials(

@@ -53,6 +53,7 @@ export interface MountStatus {
   readonly unsavedBytes: number;
   /** The latest saves that failed, oldest first. */
   readonly failures: readonly FailedSave[];
+  readonly writeBack?: FilesInHand['writeBack'];
   readonly reading?: FilesInHand['reading'];
 }
 
@@ -177,7 +178,7 @@ export class LiveMount {
 
   get status(): MountStatus {
     const { source, readOnly, connection } = this.#spec;
-    const { openHandles, unsavedFiles, unsavedBytes, failures, reading } =
+    const { openHandles, unsavedFiles, unsavedBytes, failures, writeBack, reading } =
       this.#held.fileSystem.state;
     return {
       mountPoint: this.mountPoint,
@@ -195,6 +196,7 @@ export class LiveMount {
       unsavedFiles,
       unsavedBytes,
       failures,
+      ...(writeBack !== undefined && { writeBack }),
       ...(reading !== undefined && { reading }),
     };
   }
@@ -226,7 +228,7 @@ export class LiveMount {
   async stop(mode: 'wait' | 'lazy', signal: AbortSignal): Promise<void> {
     this.#state = 'stopping';
     try {
-      await this.#held.fileSystem.sync(signal);
+      await this.#syncOrLeave(signal);
       await this.#held.attached.unmount(mode, signal);
     } catch (error) {
       this.#state = 'ready';
@@ -235,6 +237,29 @@ export class LiveMount {
     if (mode === 'lazy') return;
     const problem = await raceAbort(this.ended, signal);
     if (problem !== undefined) throw problem;
+  }
+
+  /** Saves everything; what cannot be saved now and lies in a journal need not keep the mount. */
+  async #syncOrLeave(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#held.fileSystem.sync(signal);
+    } catch (error) {
+      const { unsavedFiles, writeBack } = this.#held.fileSystem.state;
+      if (signal.aborted || unsavedFiles === 0) throw error;
+      if (writeBack?.files !== unsavedFiles) throw error;
+      this.#hurry.abort(this.#leftInJournal(unsavedFiles, writeBack.trouble, error));
+    }
+  }
+
+  #leftInJournal(files: number, trouble: string | undefined, cause: unknown): WireError {
+    const reason = trouble ?? this.#held.fileSystem.state.failures.at(-1)?.message ?? String(cause);
+    const many = files === 1 ? '1 file is' : `${files} files are`;
+    const facts = {
+      tried: `save all that was written to ${this.mountPoint}`,
+      answered: reason,
+      next: `${many} in the journal, for the next mount of ${formatSource(this.#spec.source)} to save; see: wire recover --list`,
+    };
+    return new WireError('not-saved', facts, { cause });
   }
 
   /** Ends at once, whoever uses it and whatever is not saved: `ended` tells what that was. */

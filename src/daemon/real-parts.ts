@@ -14,6 +14,7 @@ import { Connections } from './connections.ts';
 import type { ContentCache } from './content-cache.ts';
 import type { MountedFileSystem, MountParts, TransportName } from './mount-parts.ts';
 import { deviceOf, prepareMountPoint } from './mount-point.ts';
+import { ownLife } from './own-life.ts';
 import { isPassedDescriptor } from './passed-descriptor.ts';
 import { rightsOf } from './rights.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -24,15 +25,20 @@ const LIST_TTL_MS = 1000;
 /** Permission bits that files do not have unless somebody says so: 0644 and 0755 remain. */
 const USUAL_UMASK = 0o022;
 
-/** How names are believed. */
-export type Freshness = Pick<Settings, 'listTtlMs' | 'consistency'>;
+/** How names and attributes are believed, and what is shown of the whole. */
+export type Freshness = Pick<
+  Settings,
+  'listTtlMs' | 'consistency' | 'posix' | 'capacityBytes' | 'writeBack'
+>;
 
 export function createParts(
   tokens: TokenSource,
   content: ContentCache,
-  { listTtlMs = LIST_TTL_MS, consistency = 'ttl' }: Freshness,
+  freshness: Freshness,
   surroundings: Surroundings,
 ): MountParts {
+  const { listTtlMs = LIST_TTL_MS, consistency = 'ttl', posix = false } = freshness;
+  const { capacityBytes, writeBack = 'off' } = freshness;
   const { clock, log, uid, gid, paths } = surroundings;
   const connections = new Connections((connection, rights) =>
     openStores(connection, rights, tokens, surroundings),
@@ -62,7 +68,8 @@ export function createParts(
         throw error;
       }
     },
-    fileSystem: async (root, { readOnly, source, options, connection }, point, signal) => {
+    fileSystem: async (root, spec, point, signal) => {
+      const { readOnly, source, options, connection } = spec;
       const stagingDir = join(paths.stateDir, 'staging', folderNameOf(point.path, source));
       const umask = options?.umask ?? USUAL_UMASK;
       const place = `${connection.endpoint} ${formatSource(source)}`;
@@ -75,14 +82,20 @@ export function createParts(
         fileMode: 0o666 & ~umask,
         directoryMode: 0o777 & ~umask,
         stagingDir,
+        life: await ownLife(tokens, spec, point.path, clock, signal),
+        writeBack,
         reading: content.reading(connection.endpoint),
         passthrough: options?.passthrough ?? true,
         index,
         listTtlMs,
         consistency,
+        posix,
+        capacityBytes,
         clock,
         log,
       });
+      // Nobody sees the older state of what an earlier life has accepted.
+      await fileSystem.shown;
       return withEnd(fileSystem, index, stagingDir);
     },
     deviceOf,

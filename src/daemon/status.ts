@@ -2,6 +2,7 @@
 import { sameIssuer } from '../auth/issuer.ts';
 import type { FoundProcess } from './control-client.ts';
 import type { KnownLogins, LoginFacts, ServedMount } from './identity.ts';
+import type { LeftFile } from './left-behind.ts';
 import type { MountStatus } from './mount.ts';
 
 export interface LiveMountStatus extends Omit<MountStatus, 'degraded'> {
@@ -21,6 +22,8 @@ export interface LostMountStatus {
 export interface Status {
   readonly mounts: readonly (LiveMountStatus | LostMountStatus)[];
   readonly logins: readonly LoginFacts[];
+  /** What mounts that have ended have left on this machine; absent when there is nothing. */
+  readonly left?: { readonly files: number; readonly bytes: number };
   /** Why no logins can be shown, in one line: `logins` then says nothing. */
   readonly loginsTrouble?: string;
 }
@@ -36,6 +39,7 @@ export function composeStatus(
   processes: readonly FoundProcess[],
   kernel: readonly KernelMount[],
   { logins, trouble }: KnownLogins,
+  leftFiles: readonly Pick<LeftFile, 'bytes'>[] = [],
 ): Status {
   const live = processes.flatMap(({ status }) =>
     status.mounts.map(({ degraded: reason, ...mount }) => ({
@@ -49,7 +53,16 @@ export function composeStatus(
     served.has(mountPoint) ? [] : [{ mountPoint, state: state === 'dead' ? 'dead' : 'silent' }],
   );
   const mounts = [...live, ...lost].sort((a, b) => (a.mountPoint < b.mountPoint ? -1 : 1));
-  return { mounts, logins, ...(trouble !== undefined && { loginsTrouble: trouble.toLine() }) };
+  const left = {
+    files: leftFiles.length,
+    bytes: leftFiles.reduce((sum, { bytes }) => sum + bytes, 0),
+  };
+  return {
+    mounts,
+    logins,
+    ...(left.files > 0 && { left }),
+    ...(trouble !== undefined && { loginsTrouble: trouble.toLine() }),
+  };
 }
 
 /** Pure: the mounts with credentials of `issuer` that are still good, in order of their place. */

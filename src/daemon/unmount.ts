@@ -1,17 +1,32 @@
 /** Unmounts what a path names: by the process that serves it, or without it when it is gone. */
 import { resolveMountPoint } from '../fuse/linux/mount-point.ts';
 import { unmountPath } from '../fuse/linux/unmount.ts';
+import { LinkedAbort } from '../lib/abort.ts';
+import type { Clock } from '../lib/clock.ts';
 import { findProcesses, requestUnmount } from './control-client.ts';
 import { removeMadeOf } from './mount-point.ts';
+import type { Surroundings } from './surroundings.ts';
+
+/** What of a mount is not in its bucket yet. */
+export interface UnsavedRest {
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/** Between two looks at how far it is. */
+const LOOK_MS = 500;
 
 /**
+ * @param progress told now and then what is still to be saved.
  * @throws WireError `not-found` when no mount is there, `mount-point` when it is in use,
- *   `not-saved` when something written is not in the bucket: the mount then stays.
+ *   `not-saved` when something written is not in the bucket: the mount then stays, unless that is in
+ *   its journal.
  */
 export async function unmountAnywhere(
   mountPoint: string,
   lazy: boolean,
-  runtimeDir: string,
+  progress: (left: UnsavedRest) => void,
+  { paths: { runtimeDir }, clock }: Pick<Surroundings, 'paths' | 'clock'>,
   signal: AbortSignal,
 ): Promise<void> {
   const path = await resolveMountPoint(mountPoint);
@@ -20,9 +35,40 @@ export async function unmountAnywhere(
     status.mounts.some((mount) => mount.mountPoint === path),
   );
   if (owner !== undefined) {
-    await requestUnmount(owner.socketPath, { mountPoint: path, lazy }, signal);
+    using watching = new LinkedAbort(signal);
+    const watched = watch(path, runtimeDir, progress, clock, watching.signal);
+    try {
+      await requestUnmount(owner.socketPath, { mountPoint: path, lazy }, signal);
+    } finally {
+      watching.abort();
+      await watched;
+    }
     return;
   }
   await unmountPath(path, lazy ? 'lazy' : 'wait', signal);
   await removeMadeOf(path, runtimeDir);
+}
+
+/** Tells what is left until `signal` aborts. Never rejects: nobody depends on it. */
+async function watch(
+  path: string,
+  runtimeDir: string,
+  progress: (left: UnsavedRest) => void,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    for (;;) {
+      await clock.sleep(LOOK_MS, signal);
+      const processes = await findProcesses(runtimeDir, signal);
+      const mount = processes
+        .flatMap(({ status }) => status.mounts)
+        .find(({ mountPoint }) => mountPoint === path);
+      if (mount === undefined) return;
+      if (mount.unsavedFiles === 0) continue;
+      progress({ files: mount.unsavedFiles, bytes: mount.unsavedBytes });
+    }
+  } catch {
+    // Aborted; or it cannot be asked, and the answer to the request itself will tell.
+  }
 }

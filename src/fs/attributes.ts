@@ -1,19 +1,39 @@
 /**
- * struct stat from what is known: a version of an object, local content, and what programs set.
- * What programs set is kept by key, since objects have no place for it here: in memory, and in an
- * index on disk if there is one. Times hold for one version only, so that a foreign change shows.
+ * struct stat from what is known: a version of an object, local content, what its metadata tells
+ * and what programs set. Who sets something sees it at once; it goes to the bucket with the next
+ * upload, or by a copy of its own a little later (`attribute-saver.ts`). Times hold for one version
+ * only, so that a foreign change shows.
  */
-import { LRUCache } from 'lru-cache';
-import type { AttributeChanges, Attributes } from './filesystem.ts';
+import type { ObjectVersion } from '../store/object-store.ts';
+import {
+  type AttributeIndex,
+  AttributeRecords,
+  childId,
+  holdsFor,
+  idOf,
+  kindOf,
+} from './attribute-records.ts';
+import type { AttributeChanges, Attributes, DeviceNumber, FileType } from './filesystem.ts';
 import {
   type DirectoryNode,
+  type FileKind,
   type FileNode,
-  filePlaceOf,
   isOvertaken,
   type Node,
   type Overrides,
-  placeOf,
 } from './nodes.ts';
+import {
+  decodeMetadata,
+  encodeMetadata,
+  type Metadata,
+  othersOf,
+  type ToldAttributes,
+  tellsSame,
+  type Xattrs,
+} from './object-metadata.ts';
+import { inoOf } from './st-ino.ts';
+
+export type { AttributeIndex } from './attribute-records.ts';
 
 export interface AttributeDefaults {
   readonly uid: number;
@@ -22,53 +42,119 @@ export interface AttributeDefaults {
   readonly directoryMode: number;
 }
 
-/** Where attributes are kept beyond the mount's life, by bucket and key. */
-export interface AttributeIndex {
-  attributes(id: string): Overrides | undefined;
-  /** Undefined: there are none any more. */
-  setAttributes(id: string, overrides: Overrides | undefined): void;
-}
-
 export interface AttributeStoreOptions extends AttributeDefaults {
   readonly index?: AttributeIndex | undefined;
+  /** What metadata tells is what counts, and nothing is taken over from one version to the next. */
+  readonly posix?: boolean | undefined;
+  /** Hears of what the bucket does not know yet and no upload will bring. */
+  readonly onUnsaved?: ((node: Node) => void) | undefined;
 }
 
-/** Most files whose attributes are remembered; about 200 bytes each. */
-const MOST_OVERRIDES = 100_000;
+/** Who makes a file. */
+export interface Maker {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** What a new name is to be. */
+export interface NewAttributes {
+  readonly type: FileType;
+  readonly mode: number;
+  readonly device?: DeviceNumber | undefined;
+  /** Of a symbolic link. */
+  readonly target?: Uint8Array | undefined;
+}
+
+/** Metadata as the bucket has it with one version. */
+interface Stored {
+  readonly etag: string;
+  readonly metadata: Metadata;
+}
 
 const S_ISUID = 0o4000;
 const S_ISGID = 0o2000;
 const S_IXGRP = 0o010;
+/** Of a symbolic link: nobody asks for them (symlink(7)). */
+const LINK_MODE = 0o777;
+const CAPABILITY = 'security.capability';
+
+/** What the bucket tells of a file is right until somebody sets it here. */
+const inheritable = ['mode', 'uid', 'gid', 'mtimeMs', 'atimeMs', 'xattrs'] as const;
 
 export class AttributeStore {
-  readonly #defaults: AttributeDefaults;
-  readonly #index: AttributeIndex | undefined;
-  readonly #overrides = new LRUCache<string, Overrides>({ max: MOST_OVERRIDES });
+  readonly records: AttributeRecords;
+  readonly posix: boolean;
+  readonly #options: AttributeStoreOptions;
+  readonly #stored = new WeakMap<Node, Stored>();
+  /** What the latest upload of a file was given. */
+  readonly #sent = new WeakMap<Node, Metadata>();
 
   constructor(options: AttributeStoreOptions) {
-    this.#defaults = options;
-    this.#index = options.index;
+    this.#options = options;
+    this.posix = options.posix === true;
+    this.records = new AttributeRecords(options.index);
   }
 
   of(node: Node): Attributes {
     return node.type === 'file' ? this.#ofFile(node) : this.#ofDirectory(node);
   }
 
+  /** What the object of a name is, as far as is known. */
+  kindAt(parent: DirectoryNode, name: string, version: ObjectVersion): FileKind {
+    return kindOf(this.records.at(childId(parent, name, 'file')), version);
+  }
+
+  /** Mode and owner of what `by` makes in `parent`, where the set-group-id bit is inherited. */
+  ofNew(parent: DirectoryNode, { type, mode }: NewAttributes, by: Maker): Maker & { mode: number } {
+    const own = type === 'symlink' ? LINK_MODE : mode & 0o7777;
+    const above = this.#ofDirectory(parent);
+    if ((above.mode & S_ISGID) === 0) return { mode: own, uid: by.uid, gid: by.gid };
+    return { mode: type === 'directory' ? own | S_ISGID : own, uid: by.uid, gid: above.gid };
+  }
+
+  /** Metadata of an object that is made with its name. */
+  metadataOfNew(parent: DirectoryNode, made: NewAttributes, by: Maker, nowMs: number): Metadata {
+    const { type, device } = made;
+    const times = { mtimeMs: nowMs, ctimeMs: nowMs };
+    const told = { type, ...this.ofNew(parent, made, by), ...times };
+    return encodeMetadata(device === undefined ? told : { ...told, device }).metadata;
+  }
+
+  /** What is known of an object that was made with its name. */
+  recordOfNew(
+    parent: DirectoryNode,
+    version: ObjectVersion,
+    made: NewAttributes,
+    by: Maker,
+    nowMs: number,
+  ): Overrides {
+    const { type, device } = made;
+    const times = { mtimeMs: nowMs, ctimeMs: nowMs };
+    const record = { etag: version.etag, seenMs: version.modifiedMs, ...times };
+    const kind = type === 'file' || type === 'directory' ? undefined : type;
+    return { ...record, ...this.ofNew(parent, made, by), ...defined({ kind, device }) };
+  }
+
   /** A program made `node`: its mode and owner, where they are not what everything has. */
-  created(node: Node, mode: number, by: { readonly uid: number; readonly gid: number }): void {
-    const { uid, gid, fileMode, directoryMode } = this.#defaults;
+  created(node: Node, mode: number, by: Maker, nowMs: number): void {
+    const { uid, gid, fileMode, directoryMode } = this.#options;
     const usual = node.type === 'file' ? fileMode : directoryMode;
-    if ((mode & 0o7777) === usual && by.uid === uid && by.gid === gid) return;
-    Object.assign(this.#make(node), { mode: mode & 0o7777, uid: by.uid, gid: by.gid });
-    this.#keep(node);
+    const { parent, type } = node;
+    const made = parent === undefined ? { ...by, mode } : this.ofNew(parent, { type, mode }, by);
+    if (type === 'directory') this.records.make(node).seenMs = nowMs;
+    if (made.mode !== usual || made.uid !== uid || made.gid !== gid) {
+      Object.assign(this.#versioned(node), { mode: made.mode, uid: made.uid, gid: made.gid });
+    }
+    this.records.keep(node);
   }
 
   /** Applies what setattr asks for, except the size. */
   change(node: Node, changes: AttributeChanges, nowMs: number): void {
-    const overrides = this.#make(node);
-    if (changes.mode !== undefined) overrides.mode = changes.mode & 0o7777;
-    if (changes.uid !== undefined) overrides.uid = changes.uid;
-    if (changes.gid !== undefined) overrides.gid = changes.gid;
+    const before = this.of(node);
+    const record = this.#versioned(node);
+    if (changes.mode !== undefined) record.mode = changes.mode & 0o7777;
+    if (changes.uid !== undefined) record.uid = changes.uid;
+    if (changes.gid !== undefined) record.gid = changes.gid;
     if (changes.mode === undefined && (changes.uid ?? changes.gid) !== undefined) {
       this.dropPrivileges(node);
     }
@@ -79,151 +165,292 @@ export class AttributeStore {
       ...(mtimeMs === undefined ? {} : { mtimeMs }),
       ...(atimeMs === undefined ? {} : { atimeMs }),
     });
+    const after = this.of(node);
+    const isNews = (['mode', 'uid', 'gid', 'mtimeMs'] as const).some(
+      (field) => after[field] !== before[field],
+    );
+    if (isNews) this.#changed(node);
   }
 
   /** Sets times of the present version of `node`. */
   setTimes(node: Node, times: Pick<Overrides, 'atimeMs' | 'mtimeMs' | 'ctimeMs'>): void {
-    const overrides = this.#make(node);
-    const etag = node.type === 'file' ? (node.version?.etag ?? '') : '';
-    if (overrides.etag !== etag) {
-      overrides.etag = etag;
-      delete overrides.atimeMs;
-      delete overrides.mtimeMs;
-      delete overrides.ctimeMs;
-    }
-    Object.assign(overrides, times);
+    Object.assign(this.#versioned(node), times);
     if (node.type === 'file' && times.mtimeMs !== undefined && node.staged !== undefined) {
       node.staged.mtimeMs = times.mtimeMs;
     }
-    this.#keep(node);
+    this.records.keep(node);
+  }
+
+  /** A name in `directory` was made, removed or changed its place. */
+  entriesChanged(directory: DirectoryNode, nowMs: number): void {
+    directory.changedMs = nowMs;
+    Object.assign(this.records.make(directory), { mtimeMs: nowMs, ctimeMs: nowMs });
+    this.records.keep(directory);
+  }
+
+  xattrsOf(node: Node): Xattrs | undefined {
+    const record = this.records.of(node);
+    return node.type === 'directory' || holdsFor(record, node.version) ? record?.xattrs : undefined;
+  }
+
+  /** Whether `xattrs` find room beside what else metadata of `node` must hold. */
+  hasRoomFor(node: Node, xattrs: Xattrs): boolean {
+    const { others } = this.records.of(node) ?? {};
+    return !encodeMetadata({ ...this.#told(node), xattrs }, others).leftOut.includes('xattr');
+  }
+
+  setXattrs(node: Node, xattrs: Xattrs, nowMs: number): void {
+    this.#versioned(node).xattrs = xattrs;
+    this.setTimes(node, { ctimeMs: nowMs });
+    this.#changed(node);
+  }
+
+  /** The target of a link, as far as it is known. */
+  targetOf(node: FileNode): string | undefined {
+    return this.#timed(node)?.target;
+  }
+
+  /** Keeps the target of a link, which was read of its object. */
+  readTarget(node: FileNode, target: string): void {
+    this.#versioned(node).target = target;
+    this.records.keep(node);
+  }
+
+  /**
+   * Metadata for an upload of `node`. Of a file that is still being written the time of its last
+   * change is not told: who reads it takes the object's.
+   */
+  metadataOf(
+    node: FileNode,
+    { isGrowing = false }: { readonly isGrowing?: boolean } = {},
+  ): Metadata {
+    const { others } = this.records.of(node) === undefined ? {} : this.#versioned(node);
+    const told = this.#told(node);
+    if (isGrowing) {
+      delete told.mtimeMs;
+      delete told.ctimeMs;
+    }
+    const { metadata } = encodeMetadata(told, others);
+    this.#sent.set(node, metadata);
+    return metadata;
+  }
+
+  /** Metadata that `node` should have in the bucket, where it has `present`: what nobody has set stays. */
+  wanted(node: Node, present: Metadata): Metadata {
+    const record: Overrides = this.records.of(node) ?? {};
+    const before = decodeMetadata(present);
+    const told = this.#told(node);
+    const isOther = told.type === 'file' && before.type !== 'directory';
+    for (const field of inheritable) {
+      if (record[field] === undefined) Object.assign(told, defined({ [field]: before[field] }));
+    }
+    if (isOther) Object.assign(told, defined({ type: before.type, device: before.device }));
+    return encodeMetadata(told, othersOf(present)).metadata;
   }
 
   /** After content has become the version `node.version`: its times stay as they were shown. */
-  uploaded(node: FileNode, mtimeMs: number): void {
-    const overrides = this.#make(node);
-    overrides.etag = node.version?.etag ?? '';
-    overrides.mtimeMs = mtimeMs;
-    overrides.ctimeMs = Math.max(node.staged?.changedMs ?? 0, overrides.ctimeMs ?? 0);
-    this.#keep(node);
+  uploaded(
+    node: FileNode,
+    mtimeMs: number,
+    sent: Metadata | undefined = this.#sent.get(node),
+  ): void {
+    const record = this.records.make(node);
+    const isTimeSet = record.mtimeMs === mtimeMs;
+    record.etag = node.version?.etag ?? '';
+    record.mtimeMs = mtimeMs;
+    record.ctimeMs = Math.max(node.staged?.changedMs ?? 0, record.ctimeMs ?? 0);
+    delete record.unsaved;
+    if (sent !== undefined) this.storedAs(node, node.version, sent);
+    this.records.keep(node);
+    if (sent === undefined) return;
+    const wanted = this.wanted(node, sent);
+    // A time that no program has set is close enough to the object's.
+    const timeless = isTimeSet ? {} : { mtime: '' };
+    const isSame = tellsSame({ ...sent, ...timeless }, { ...wanted, ...timeless });
+    if (!isSame) this.#changed(node);
   }
 
-  /** A write or chown takes setuid and setgid away, as HANDLE_KILLPRIV_V2 leaves to us. */
+  /** `version` of `node` is in the bucket with this metadata. */
+  storedAs(node: Node, version: ObjectVersion | undefined, metadata: Metadata): void {
+    if (version === undefined) return;
+    this.#stored.set(node, { etag: version.etag, metadata });
+    this.records.make(node).seenMs = version.modifiedMs;
+  }
+
+  /** Metadata of the version `etag` of `node` in the bucket; undefined: it must be asked for. */
+  storedWith(node: Node, etag: string | undefined): Metadata | undefined {
+    const stored = this.#stored.get(node);
+    return stored !== undefined && stored.etag === etag ? stored.metadata : undefined;
+  }
+
+  /** The bucket has all that is known of `node`. */
+  saved(node: Node): void {
+    const record = this.records.of(node);
+    if (record !== undefined) delete record.unsaved;
+  }
+
+  /** What a copy of `node` should get, where the bucket does not know that yet but we know the rest. */
+  forCopy(node: FileNode): { readonly metadata?: Metadata } {
+    const { unsaved } = this.records.of(node) ?? {};
+    const present = this.storedWith(node, node.version?.etag);
+    return unsaved !== true || present === undefined
+      ? {}
+      : { metadata: this.wanted(node, present) };
+  }
+
+  /** `copy` is what `before` was, and has its metadata unless it got `metadata`. */
+  became(node: FileNode, before: ObjectVersion, copy: ObjectVersion, metadata?: Metadata): void {
+    const stored = metadata ?? this.storedWith(node, before.etag);
+    const record = this.records.make(node);
+    if (record.etag !== before.etag) this.#clear(record);
+    // A copy does not change when the content was written.
+    record.mtimeMs ??= before.modifiedMs;
+    record.etag = copy.etag;
+    if (record.seenMs !== undefined) record.seenMs = copy.modifiedMs;
+    if (stored !== undefined) this.storedAs(node, copy, stored);
+    if (metadata !== undefined) delete record.unsaved;
+    this.records.keep(node);
+  }
+
+  /** A write or chown takes setuid, setgid and capabilities away, as HANDLE_KILLPRIV_V2 leaves to us. */
   dropPrivileges(node: Node): void {
-    const overrides = this.#find(node);
-    if (overrides?.mode === undefined || node.type !== 'file') return;
-    const setgid = (overrides.mode & S_IXGRP) === 0 ? 0 : S_ISGID;
-    const mode = overrides.mode & ~(S_ISUID | setgid);
-    if (mode === overrides.mode) return;
-    overrides.mode = mode;
-    this.#keep(node);
+    const record = this.records.of(node);
+    if (record === undefined || node.type !== 'file') return;
+    if (record.xattrs?.has(CAPABILITY) === true) {
+      record.xattrs = new Map([...record.xattrs].filter(([name]) => name !== CAPABILITY));
+    }
+    if (record.mode === undefined) return;
+    const setgid = (record.mode & S_IXGRP) === 0 ? 0 : S_ISGID;
+    const mode = record.mode & ~(S_ISUID | setgid);
+    if (mode === record.mode) return;
+    record.mode = mode;
+    this.records.keep(node);
   }
 
   /** Call before and after a node moves: `take` under the old key, `give` under the new. */
   take(node: Node): void {
-    this.#find(node);
-    const id = idOf(node);
-    this.#overrides.delete(id);
-    this.#index?.setAttributes(id, undefined);
+    this.records.take(node);
   }
 
   give(node: Node): void {
-    if (node.overrides === undefined) return;
-    this.#overrides.set(idOf(node), node.overrides);
-    this.#keep(node);
+    this.records.give(node);
+  }
+
+  #changed(node: Node): void {
+    // The upload of what is written will bring it.
+    if (node.removed || (node.type === 'file' && isToBeUploaded(node))) return;
+    this.records.make(node).unsaved = true;
+    this.#options.onUnsaved?.(node);
+  }
+
+  /** The record of `node`, without what it says of other versions than the present one. */
+  #versioned(node: Node): Overrides {
+    const record = this.records.make(node);
+    if (node.type === 'directory') return record;
+    const etag = node.version?.etag ?? '';
+    if (record.etag === etag) return record;
+    this.#clear(record);
+    record.etag = etag;
+    return record;
+  }
+
+  /** Takes away what is told of another version. */
+  #clear(record: Overrides): void {
+    const { mode, uid, gid } = record;
+    const kept = this.posix ? {} : { mode, uid, gid };
+    for (const field of Object.keys(record)) Reflect.deleteProperty(record, field);
+    Object.assign(record, defined(kept));
+  }
+
+  #told(node: Node): { -readonly [Name in keyof ToldAttributes]: ToldAttributes[Name] } {
+    const { type, mode, uid, gid, mtimeMs, ctimeMs, device } = this.of(node);
+    const record = this.records.of(node);
+    const xattrs = this.xattrsOf(node);
+    const atimeMs = node.type === 'file' ? this.#timed(node)?.atimeMs : record?.atimeMs;
+    return {
+      ...{ type, mode, uid, gid, mtimeMs, ctimeMs },
+      ...defined({ atimeMs, device, xattrs }),
+    };
+  }
+
+  /** What is known of the present version. */
+  #timed(node: FileNode): Overrides | undefined {
+    const record = this.records.of(node);
+    return holdsFor(record, node.version) ? record : undefined;
+  }
+
+  /** The record that mode and owner are read from. */
+  #owned(node: FileNode): Overrides | undefined {
+    return this.posix ? this.#timed(node) : this.records.of(node);
   }
 
   #ofFile(node: FileNode): Attributes {
-    const { version } = node;
+    const { version, kind } = node;
     const staged = isOvertaken(node) ? undefined : node.staged;
-    const overrides = this.#find(node);
-    const timed = overrides?.etag === (version?.etag ?? '') ? overrides : undefined;
+    const owned = this.#owned(node);
+    const timed = this.#timed(node);
     const mtimeMs = staged?.mtimeMs ?? timed?.mtimeMs ?? version?.modifiedMs ?? 0;
-    return {
+    const { uid, gid, fileMode } = this.#options;
+    const attributes = {
       ino: inoOf(idOf(node)),
-      type: 'file',
-      mode: overrides?.mode ?? this.#defaults.fileMode,
+      type: kind,
+      mode: kind === 'symlink' ? LINK_MODE : (owned?.mode ?? fileMode),
       nlink: node.removed ? 0 : 1,
-      uid: overrides?.uid ?? this.#defaults.uid,
-      gid: overrides?.gid ?? this.#defaults.gid,
+      uid: owned?.uid ?? uid,
+      gid: owned?.gid ?? gid,
       bytes: staged?.bytes ?? version?.bytes ?? 0,
+      allocatedBytes: staged?.allocatedBytes,
       atimeMs: timed?.atimeMs ?? mtimeMs,
       mtimeMs,
       ctimeMs: Math.max(timed?.ctimeMs ?? version?.modifiedMs ?? 0, staged?.changedMs ?? 0),
     };
+    return kind === 'file' ? attributes : { ...attributes, ...ofSpecial(kind, timed, attributes) };
   }
 
   #ofDirectory(node: DirectoryNode): Attributes {
-    const overrides = this.#find(node);
-    const mtimeMs = Math.max(overrides?.mtimeMs ?? 0, node.changedMs);
+    const record = this.records.of(node);
+    const { uid, gid, directoryMode } = this.#options;
+    const changedMs = node.changedMs === node.madeMs ? 0 : node.changedMs;
+    // What happens in it after somebody has set its time counts again.
+    const isNewer = changedMs > (record?.ctimeMs ?? 0);
+    const mtimeMs = isNewer ? changedMs : (record?.mtimeMs ?? node.changedMs);
     return {
       ino: inoOf(idOf(node)),
       type: 'directory',
-      mode: overrides?.mode ?? this.#defaults.directoryMode,
+      mode: record?.mode ?? directoryMode,
       // Says "not counted" to find(1) and others, as btrfs does.
       nlink: node.removed ? 0 : 1,
-      uid: overrides?.uid ?? this.#defaults.uid,
-      gid: overrides?.gid ?? this.#defaults.gid,
+      uid: record?.uid ?? uid,
+      gid: record?.gid ?? gid,
       bytes: 0,
-      atimeMs: overrides?.atimeMs ?? mtimeMs,
-      mtimeMs: overrides?.mtimeMs ?? mtimeMs,
-      ctimeMs: Math.max(overrides?.ctimeMs ?? 0, node.changedMs),
+      atimeMs: record?.atimeMs ?? mtimeMs,
+      mtimeMs,
+      ctimeMs: Math.max(record?.ctimeMs ?? node.madeMs, changedMs),
     };
   }
+}
 
-  #find(node: Node): Overrides | undefined {
-    if (node.removed || node.overrides !== undefined) return node.overrides;
-    const id = idOf(node);
-    node.overrides = this.#overrides.get(id) ?? this.#index?.attributes(id);
-    return node.overrides;
+/** Whether an upload is to come that takes attributes along. */
+function isToBeUploaded({ staged, version }: FileNode): boolean {
+  return version === undefined || staged?.dirty === true;
+}
+
+function ofSpecial(
+  kind: FileKind,
+  record: Overrides | undefined,
+  { bytes }: Pick<Attributes, 'bytes'>,
+): Pick<Attributes, 'bytes' | 'device'> {
+  if (kind === 'symlink') {
+    const { target } = record ?? {};
+    return { bytes: target === undefined ? bytes : Buffer.byteLength(target) };
   }
-
-  #keep(node: Node): void {
-    if (node.removed || node.overrides === undefined) return;
-    this.#index?.setAttributes(idOf(node), node.overrides);
-  }
-
-  #make(node: Node): Overrides {
-    const found = this.#find(node);
-    if (found !== undefined) return found;
-    node.overrides = {};
-    if (!node.removed) this.#overrides.set(idOf(node), node.overrides);
-    return node.overrides;
-  }
+  const isDevice = kind === 'character-device' || kind === 'block-device';
+  return { bytes: 0, device: isDevice ? (record?.device ?? { major: 0, minor: 0 }) : undefined };
 }
 
-/** st_ino of names in `parent`, without a node for each. */
-export function childInos(parent: DirectoryNode): (name: string, type: Node['type']) => number {
-  const directory = idOf(parent);
-  return (name, type) => inoOf(`${directory}${name}${type === 'directory' ? '/' : ''}`);
+function defined<T extends object>(fields: T): Present<T> {
+  const there = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(there) as Present<T>;
 }
 
-/** What st_ino is made of: the bucket and the key; an unlinked file has its own. */
-function idOf(node: Node): string {
-  if (node.removed) return `\0${node.inode}`;
-  if (node.type === 'directory' && node.top === undefined && node.parent === undefined) return '/';
-  const { store, key } = node.type === 'file' ? filePlaceOf(node) : placeOf(node);
-  return `/${store.bucket}/${key}`;
-}
-
-/**
- * A hash of 53 bits, never 0: the same for a key on every mount and every machine. Two lanes of
- * FNV-1a over UTF-16 units with different offsets, each mixed at the end so that all bits count.
- */
-export function inoOf(id: string): number {
-  let low = 0x811c9dc5;
-  let high = 0x1b873593;
-  for (let at = 0; at < id.length; at += 1) {
-    const unit = id.charCodeAt(at);
-    low = Math.imul(low ^ unit, 0x01000193);
-    high = Math.imul(high ^ (unit + at), 0x85ebca6b);
-  }
-  low = mix(low ^ high);
-  high = mix(high + low);
-  return (high >>> 11) * 0x1_0000_0000 + (low >>> 0) || 1;
-}
-
-function mix(lane: number): number {
-  const once = Math.imul(lane ^ (lane >>> 16), 0x7feb352d);
-  const twice = Math.imul(once ^ (once >>> 15), 0x846ca68b);
-  return twice ^ (twice >>> 16);
-}
+type Present<T> = { -readonly [Name in keyof T]?: Exclude<T[Name], undefined> };

@@ -106,6 +106,8 @@ export interface DirectorySource {
   near(name: string, count: number, signal: AbortSignal): Promise<Neighbours | undefined>;
   /** Asks for one name. Undefined: there is none. */
   find(name: string, signal: AbortSignal): Promise<Found | undefined>;
+  /** Whether the file `name` is not to be shown when it is this version. */
+  hides?(name: string, version: ObjectVersion): boolean;
   /** Whether its names were kept when they were known before, and may still hold. */
   remembers?(): boolean;
   /** All its names, as told at that time (monotonic). */
@@ -129,8 +131,15 @@ const FIND_KEYS = 16;
 export interface PrefixParts {
   readonly foresight?: Foresight | undefined;
   readonly index?: ListingIndex | undefined;
+  readonly hidden?: HiddenObjects | undefined;
   /** Hears of a key that is hidden by a directory of its name. */
   readonly onHidden?: (key: string) => void;
+}
+
+/** Objects whose names are gone already. */
+export interface HiddenObjects {
+  readonly isEmpty: boolean;
+  hides(place: Place, version: ObjectVersion): boolean;
 }
 
 /** A prefix of a bucket. `place` is asked each time: a rename moves the directory. */
@@ -153,6 +162,13 @@ export class PrefixSource implements DirectorySource {
     }
     const foreseen = await foresight?.page(place, request, signal);
     return foreseen ?? (await this.#list(place, request.continuation, signal));
+  }
+
+  hides(name: string, version: ObjectVersion): boolean {
+    const { hidden } = this.#parts;
+    if (hidden === undefined || hidden.isEmpty) return false;
+    const { store, key } = this.#place();
+    return hidden.hides({ store, key: childKey(key, name) }, version);
   }
 
   remembers(): boolean {

@@ -11,7 +11,6 @@ import { SingleFlight } from '../cache/single-flight.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Background } from './background.ts';
-import { Denials } from './directory-denials.ts';
 import {
   type DirectorySource,
   type Found,
@@ -24,6 +23,8 @@ import type { MaybePromise } from './filesystem.ts';
 import { Listing } from './listing.ts';
 import { NameStatements, type Statement } from './name-statements.ts';
 import type { SaidAt } from './name-table.ts';
+import { MOST_NEIGHBOURS, NeighbourCount } from './neighbour-count.ts';
+import { Questions } from './questions.ts';
 
 /** What is known of a name, and for how long it may be repeated. */
 export interface Answer {
@@ -44,22 +45,8 @@ export interface DirectoryOptions {
 /** Answers about absent names are swept when this many statements have gathered. */
 const SWEEP_AT = 4096;
 
-/** Names of a large directory that are asked for with one: at first, and while that pays off. */
-const FEW_NEIGHBOURS = 64;
-const MANY_NEIGHBOURS = 1000;
-const MORE_NEIGHBOURS = 4;
-
 /** Names known beyond those that a reader of a listing has taken: two pages. */
 const AHEAD_NAMES = 2000;
-
-/** An answer about a name and its neighbours. */
-interface Near {
-  readonly name: string;
-  readonly seq: number;
-  readonly count: number;
-  /** One of the neighbours was asked for. */
-  used: boolean;
-}
 
 /** A name that exists whatever the store says, and since which statement. */
 interface LocalName {
@@ -77,16 +64,14 @@ export class Directory {
   #finds: SingleFlight<string, Statement> | undefined;
   #pages: SingleFlight<Listing, void> | undefined;
   #nears: SingleFlight<'near', void> | undefined;
-  #denials: Denials | undefined;
-  /** The questions under way by their statement, oldest first. */
-  #asking: Set<number> | undefined;
+  #questions: Questions | undefined;
   #listing: Listing | undefined;
   #listings = 0;
   #sweepAt = SWEEP_AT;
   #lastFindMs = -Infinity;
   /** More than one page: then a name is asked for with its neighbours. */
   #large = false;
-  #near: Near | undefined;
+  #neighbours: NeighbourCount | undefined;
 
   constructor(source: DirectorySource, options: DirectoryOptions) {
     this.#source = source;
@@ -111,9 +96,7 @@ export class Directory {
     const all = this.#source.exhaustive && this.#listing?.done === true ? this.#listing : undefined;
     const atMs = known === undefined ? all?.toldMs : known.atMs;
     if (atMs === undefined || this.#left(atMs) <= 0) return undefined;
-    if (known !== undefined && known.seq === this.#near?.seq) {
-      this.#near.used ||= this.#near.name !== name;
-    }
+    if (known !== undefined) this.#neighbours?.answered(name, known.seq);
     return { found: known?.found, ttlMs: this.#left(atMs) };
   }
 
@@ -201,7 +184,7 @@ export class Directory {
   invalidate(name: string): void {
     this.#source.changed?.();
     this.#say(name, undefined, this.#statement(-Infinity));
-    this.#denials?.clear();
+    this.#questions?.allow();
     this.#listing = undefined;
   }
 
@@ -209,7 +192,7 @@ export class Directory {
   invalidateAll(): void {
     this.#source.moved?.();
     this.#statements.clear(this.#sequence.next());
-    this.#denials?.clear();
+    this.#questions?.allow();
     this.#listing = undefined;
   }
 
@@ -217,6 +200,11 @@ export class Directory {
   isNew(): void {
     this.invalidateAll();
     this.open().done = true;
+  }
+
+  /** Whether the store has refused to list. */
+  get #isDenied(): boolean {
+    return this.#questions?.isDenied('') === true;
   }
 
   #now(): number {
@@ -236,7 +224,7 @@ export class Directory {
     const again = this.#left(this.#lastFindMs) > 0 || this.#source.remembers?.() === true;
     this.#lastFindMs = this.#now();
     // A second question within the TTL: one page costs no more and usually answers them all.
-    if (again && this.#source.exhaustive && this.#denials?.has('') !== true) {
+    if (again && this.#source.exhaustive && !this.#isDenied) {
       const answer = await (this.#large ? this.#askNear(name, signal) : this.#askAll(name, signal));
       if (answer !== undefined) return answer;
     }
@@ -266,7 +254,7 @@ export class Directory {
       // Many who ask at once are answered by one page, or each alone if that was about others.
       await this.#nears.join('near', work, signal);
     } catch (error) {
-      if (this.#denials?.has('') !== true) throw error;
+      if (!this.#isDenied) throw error;
     }
     return this.peek(name);
   }
@@ -278,7 +266,7 @@ export class Directory {
       if (!listing.done) await this.more(listing, signal);
     } catch (error) {
       // Whom the policy lets see one name only may still ask for that.
-      if (this.#denials?.has('') !== true) throw error;
+      if (!this.#isDenied) throw error;
     }
     return this.peek(name);
   }
@@ -286,7 +274,7 @@ export class Directory {
   async #find(name: string, signal: AbortSignal): Promise<Statement> {
     return await this.#question(`/${name}`, async (seq) => {
       const atMs = this.#now();
-      const found = await this.#source.find(name, signal);
+      const found = this.#visible(name, await this.#source.find(name, signal));
       this.#say(name, found, { seq, atMs, group: 0 });
       if (found !== undefined) this.#listing?.add(name);
       return { found, seq, atMs };
@@ -294,9 +282,8 @@ export class Directory {
   }
 
   async #loadNear(name: string, signal: AbortSignal): Promise<void> {
-    const { used = false, count: before = 0 } = this.#near ?? {};
-    const wanted = used ? before * MORE_NEIGHBOURS : before / MORE_NEIGHBOURS;
-    const count = clamp(wanted, FEW_NEIGHBOURS, MANY_NEIGHBOURS);
+    const neighbours = (this.#neighbours ??= new NeighbourCount());
+    const count = neighbours.next;
     await this.#question('', async (seq) => {
       try {
         const answer = await this.#source.near(name, count, signal);
@@ -307,7 +294,7 @@ export class Directory {
         }
         if (answer !== undefined && answer.found === undefined) this.#say(name, undefined, said);
       } finally {
-        this.#near = { name, seq, count, used: false };
+        neighbours.asked(name, seq, count);
       }
     });
   }
@@ -330,7 +317,7 @@ export class Directory {
       listing.done = page.next === undefined;
       return page.next === undefined;
     });
-    this.#large = listing.next !== undefined || listing.length > MANY_NEIGHBOURS;
+    this.#large = listing.next !== undefined || listing.length > MOST_NEIGHBOURS;
     if (!isWhole || !this.#source.exhaustive) return;
     // A complete listing is a statement about every name: what it does not hold is not there.
     this.#statements.forgetBefore(listing.seq, (name) => this.#local?.has(name) === true);
@@ -340,21 +327,14 @@ export class Directory {
     }
   }
 
-  /** Asks the store, unless it has refused that, and remembers if it does. */
+  /** Asks the store, unless it has refused that. */
   async #question<T>(what: string, ask: (seq: number) => Promise<T>): Promise<T> {
-    this.#denials?.throwIfDenied(what);
-    const asking = (this.#asking ??= new Set());
-    const seq = this.#sequence.next();
-    asking.add(seq);
-    try {
-      return await ask(seq);
-    } catch (error) {
-      this.#denials ??= new Denials(this.#options.log, (sinceMs) => this.#left(sinceMs));
-      this.#denials.keep(what, error, this.#now());
-      throw error;
-    } finally {
-      asking.delete(seq);
-    }
+    this.#questions ??= new Questions({
+      log: this.#options.log,
+      now: () => this.#now(),
+      left: (sinceMs) => this.#left(sinceMs),
+    });
+    return await this.#questions.run(what, this.#sequence, ask);
   }
 
   #listPage(listing: Listing, names: readonly FoundName[], said: SaidAt, last = ''): void {
@@ -380,7 +360,8 @@ export class Directory {
     this.#sayAt(this.#statements.table.rowOf(name), name, found, said);
   }
 
-  #sayAt(row: number, name: string, found: Found | undefined, said: SaidAt): void {
+  #sayAt(row: number, name: string, told: Found | undefined, said: SaidAt): void {
+    const found = this.#visible(name, told);
     if (!this.#statements.say(row, found, said)) return;
     const local = this.#local?.get(name);
     // The store has it by now: a directory we kept in view need not be kept any more.
@@ -390,9 +371,15 @@ export class Directory {
     if (this.#statements.size > this.#sweepAt) this.#sweep();
   }
 
+  /** `found` unless it is what this mount has unlinked, and keeps for those who have it open. */
+  #visible(name: string, found: Found | undefined): Found | undefined {
+    if (found?.type !== 'file') return found;
+    return this.#source.hides?.(name, found.version) === true ? undefined : found;
+  }
+
   #sweep(): void {
     // What an answer still under way could contradict is kept, to be found later than that.
-    const [oldestAsked = Infinity] = this.#asking ?? [];
+    const oldestAsked = this.#questions?.oldestSeq ?? Infinity;
     this.#statements.forgetAbsent((seq, atMs) => seq > oldestAsked || this.#left(atMs) > 0);
     this.#sweepAt = this.#statements.size * 2 + SWEEP_AT;
   }
@@ -404,7 +391,3 @@ function wantsMore({ done, length, taken }: Listing): boolean {
 
 /** Stands for a file whose first bytes are not in the store yet. */
 const unsavedFile: Found = { type: 'file', version: { etag: '', bytes: 0, modifiedMs: 0 } };
-
-function clamp(number: number, least: number, most: number): number {
-  return Math.min(Math.max(number, least), most);
-}

@@ -59,6 +59,8 @@ const errnoOf = {
   exists: 'EEXIST',
   unsupported: 'ENOTSUP',
   archived: 'EIO',
+  'over-quota': 'EDQUOT',
+  'store-full': 'ENOSPC',
   interrupted: 'EINTR',
 } as const satisfies Record<WireErrorKind, Errno>;
 

@@ -134,7 +134,8 @@ export interface CreatedFile extends OpenedFile {
 export interface Dirent {
   readonly name: Uint8Array;
   readonly ino: number;
-  readonly type: FileType;
+  /** 'unknown': who wants to know must ask for its attributes (DT_UNKNOWN of readdir(3)). */
+  readonly type: FileType | 'unknown';
   readonly cookie: number;
 }
 

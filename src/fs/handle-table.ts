@@ -2,8 +2,7 @@ import type { OpenFlags } from './filesystem.ts';
 import type { HandleId } from './ids.ts';
 import type { Listing } from './listing.ts';
 import type { DirectoryNode, FileNode, FileUse } from './nodes.ts';
-import type { PinnedVersion, ReadPosition } from './pinned-version.ts';
-import { newPosition } from './reader.ts';
+import { newPosition, type PinnedVersion, type ReadPosition } from './pinned-version.ts';
 import { badHandle } from './refusals.ts';
 import type { StagedFile } from './staged-file.ts';
 

@@ -1,7 +1,7 @@
 /** What records of the index say, as JSON: pairs, since any text may be a name. */
 import type { Clock } from '../lib/clock.ts';
 import { type FoundName, foundDirectory } from './directory-source.ts';
-import type { Overrides } from './nodes.ts';
+import type { FileKind, Overrides } from './nodes.ts';
 
 export type AttributePairs = readonly (readonly [string, Overrides | undefined])[];
 
@@ -26,10 +26,19 @@ interface ListingText {
   readonly names: readonly ListedPair[];
 }
 
-const numeric = ['mode', 'uid', 'gid', 'atimeMs', 'mtimeMs', 'ctimeMs'] as const;
+const numeric = ['mode', 'uid', 'gid', 'atimeMs', 'mtimeMs', 'ctimeMs', 'seenMs'] as const;
+
+const specialKinds: readonly unknown[] = [
+  'symlink',
+  'fifo',
+  'socket',
+  'character-device',
+  'block-device',
+] satisfies readonly FileKind[];
 
 export function encodeAttributes(pairs: AttributePairs): Buffer {
-  return Buffer.from(JSON.stringify(pairs.map(([name, kept]) => [name, kept ?? null])));
+  const fields = pairs.map(([name, kept]) => [name, kept === undefined ? null : fieldsOf(kept)]);
+  return Buffer.from(JSON.stringify(fields));
 }
 
 /** None of what is not as `encodeAttributes` writes it. */
@@ -88,8 +97,38 @@ function overridesOf(fields: Readonly<Record<string, unknown>>): Overrides {
     const value = fields[name];
     if (typeof value === 'number') overrides[name] = value;
   }
-  if (typeof fields['etag'] === 'string') overrides.etag = fields['etag'];
+  const { etag, kind, device, target, xattrs, others } = fields;
+  if (typeof etag === 'string') overrides.etag = etag;
+  if (specialKinds.includes(kind)) overrides.kind = kind as FileKind;
+  if (typeof target === 'string') overrides.target = target;
+  if (isFields(device)) {
+    const { major, minor } = device;
+    if (typeof major === 'number' && typeof minor === 'number') overrides.device = { major, minor };
+  }
+  if (isFields(xattrs)) {
+    const values = textsOf(xattrs).map(
+      ([name, value]) => [name, new Uint8Array(Buffer.from(value, 'base64'))] as const,
+    );
+    overrides.xattrs = new Map(values);
+  }
+  if (isFields(others)) overrides.others = Object.fromEntries(textsOf(others));
   return overrides;
+}
+
+/** A map is written as an object, and bytes as base64. */
+function fieldsOf({ xattrs, ...fields }: Overrides): object {
+  const others = { ...fields, unsaved: undefined };
+  if (xattrs === undefined) return others;
+  const values = [...xattrs].map(([name, value]) => [name, Buffer.from(value).toString('base64')]);
+  return { ...others, xattrs: Object.fromEntries(values) as object };
+}
+
+function textsOf(
+  fields: Readonly<Record<string, unknown>>,
+): readonly (readonly [string, string])[] {
+  return Object.entries(fields).flatMap(([name, value]) =>
+    typeof value === 'string' ? [[name, value] as const] : [],
+  );
 }
 
 function isFields(value: unknown): value is Readonly<Record<string, unknown>> {

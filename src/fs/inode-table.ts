@@ -5,13 +5,21 @@ import { Directory, type DirectoryOptions } from './directory.ts';
 import {
   BucketsSource,
   type Found,
+  type HiddenObjects,
   type ListingIndex,
   type PrefixParts,
   PrefixSource,
   Sequence,
 } from './directory-source.ts';
 import { type InodeNumber, ROOT_INODE } from './ids.ts';
-import { DirectoryNode, FileNode, isBucketList, type Node, placeOf } from './nodes.ts';
+import {
+  DirectoryNode,
+  type FileKind,
+  FileNode,
+  isBucketList,
+  type Node,
+  placeOf,
+} from './nodes.ts';
 import type { FileSystemRoot } from './options.ts';
 import { staleFile } from './refusals.ts';
 import { Walks } from './walks.ts';
@@ -22,6 +30,12 @@ export interface InodeTableOptions extends DirectoryOptions {
   readonly forgetEntry?: ((parent: InodeNumber, name: Uint8Array) => void) | undefined;
   /** Keeps listings from one mount to the next. */
   readonly index?: ListingIndex | undefined;
+  /** What an object is known to be; by default a regular file. */
+  readonly kindAt?:
+    | ((parent: DirectoryNode, name: string, version: ObjectVersion) => FileKind)
+    | undefined;
+  /** Objects that no name leads to any more. */
+  readonly hidden?: HiddenObjects | undefined;
 }
 
 /** Beyond this the kernel is asked to forget what it knew first; about 500 bytes each. */
@@ -60,6 +74,7 @@ export class InodeTable implements AsyncDisposable {
     this.#prefixParts = {
       foresight: this.#walks,
       index: options.index,
+      hidden: options.hidden,
       onHidden: (key) => this.#noteHidden(key),
     };
     const { root } = options;
@@ -105,18 +120,32 @@ export class InodeTable implements AsyncDisposable {
   /** The node for what `name` stands for by now; one for what it stood for before loses it. */
   bind(parent: DirectoryNode, name: string, found: Found): Node {
     const present = parent.children.get(name);
-    if (present?.type === found.type) {
-      if (present.type === 'file' && found.type === 'file' && present.staged?.dirty !== true) {
-        // An empty ETag stands for a file that only this mount has: its node knows better.
-        if (found.version.etag !== '') present.version = sameOr(present.version, found.version);
+    if (found.type === 'directory') {
+      if (present?.type === 'directory') return present;
+      if (present !== undefined) this.detach(present);
+      return this.#newDirectory(parent, name);
+    }
+    if (present?.type === 'file') {
+      // An empty ETag stands for a file that only this mount has: its node knows better.
+      if (found.version.etag === '' || present.staged?.dirty === true) return present;
+      const version = sameOr(present.version, found.version);
+      const kind = this.#kindAt(parent, name, version);
+      // What the kernel knows never becomes something else: it would take it for broken.
+      if (kind === present.kind || (present.lookups === 0 && present.handles.size === 0)) {
+        present.version = version;
+        present.kind = kind;
+        return present;
       }
-      return present;
     }
     if (present !== undefined) this.detach(present);
-    const node =
-      found.type === 'directory' ? this.#newDirectory(parent, name) : this.addFile(parent, name);
-    if (node.type === 'file' && found.type === 'file') node.version = found.version;
+    const node = this.addFile(parent, name);
+    node.version = found.version;
+    node.kind = this.#kindAt(parent, name, found.version);
     return node;
+  }
+
+  #kindAt(parent: DirectoryNode, name: string, version: ObjectVersion): FileKind {
+    return this.#options.kindAt?.(parent, name, version) ?? 'file';
   }
 
   /** A new file's node, without version. */
@@ -236,7 +265,7 @@ function sameOr(before: ObjectVersion | undefined, now: ObjectVersion): ObjectVe
 }
 
 function isUsed(node: Node): boolean {
-  if (node.lookups > 0) return true;
+  if (node.lookups > 0 || node.overrides?.unsaved === true) return true;
   if (node.type === 'file') return node.handles.size > 0 || node.staged?.dirty === true;
   return node.opens > 0 || node.children.size > 0 || node.hasLocal;
 }

@@ -3,6 +3,12 @@ import { raceAbort } from '../lib/abort.ts';
 /** Lets one piece of work run at a time, first come, first served. */
 export class Exclusive {
   #last: Promise<void> = Promise.resolve();
+  #work = 0;
+
+  /** Nothing runs or waits: what is done in this turn of the event loop is done alone. */
+  get isFree(): boolean {
+    return this.#work === 0;
+  }
 
   /** @throws `signal.reason` if it aborts before the work's turn; whatever the work threw. */
   async run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
@@ -12,10 +18,12 @@ export class Exclusive {
       leave = resolve;
     });
     this.#last = before.then(async () => await mine);
+    this.#work += 1;
     try {
       await raceAbort(before, signal);
       return await work();
     } finally {
+      this.#work -= 1;
       leave();
     }
   }

@@ -6,21 +6,39 @@ import { childDirectory, childKey } from '../store/keys.ts';
 import type { ObjectVersion } from '../store/object-store.ts';
 import type { Directory } from './directory.ts';
 import type { Place } from './directory-source.ts';
+import type { DeviceNumber, FileType } from './filesystem.ts';
 import type { InodeNumber } from './ids.ts';
 import { Exclusive } from './locks.ts';
+import type { Metadata, Xattrs } from './object-metadata.ts';
 import type { PinnedVersion } from './pinned-version.ts';
 import { staleFile } from './refusals.ts';
 import type { StagedFile } from './staged-file.ts';
 
-/** What chmod, chown and utimens set. Times of a file are those of the version `etag`. */
+/** What a file is; one that is no regular file has no content that is written. */
+export type FileKind = Exclude<FileType, 'directory'>;
+
+/** What chmod, chown and utimens set, or metadata tells. */
 export interface Overrides {
   mode?: number;
   uid?: number;
   gid?: number;
+  /** Which version of a file what follows holds for. */
   etag?: string;
+  /** Its Last-Modified, where metadata was read: another one means other metadata. */
+  seenMs?: number;
   atimeMs?: number;
   mtimeMs?: number;
   ctimeMs?: number;
+  /** Absent: a regular file. */
+  kind?: FileKind;
+  device?: DeviceNumber;
+  /** Of a symbolic link, as far as it is known. */
+  target?: string;
+  xattrs?: Xattrs;
+  /** Metadata of strangers, which is to stay. */
+  others?: Metadata;
+  /** The bucket is yet to hear of it: kept in memory only. */
+  unsaved?: true;
 }
 
 /** One open(2) of a file, as far as its node minds. */
@@ -59,12 +77,18 @@ const noUses: ReadonlySet<FileUse> = new Set<FileUse>();
 
 export class FileNode extends BaseNode {
   readonly type = 'file';
+  /** While another file is renamed over this one: settles, never fails, when that is done. */
+  replacing: Promise<void> | undefined;
+  /** As its version is known to be. */
+  kind: FileKind = 'file';
   /** The object as last seen; undefined while nothing is in the bucket. */
   version: ObjectVersion | undefined;
   /** Local content; kept as long as somebody has the file open. */
   staged: StagedFile | undefined;
   /** What the kernel's pages of this file show. */
   cachedEtag: string | undefined;
+  /** Of a file that was unlinked while open: where its object is as long as it is needed. */
+  remains: Place | undefined;
   // A kernel may know hundreds of thousands of files that nobody opens: these are made when used.
   #handles: Set<FileUse> | undefined;
   #changing: Exclusive | undefined;
@@ -97,8 +121,9 @@ export class DirectoryNode extends BaseNode {
   readonly top: Place | undefined;
   /** Open handles. */
   opens = 0;
-  /** The last change made here, ms since the epoch. */
+  /** The last change made here, ms since the epoch; until then `madeMs`. */
   changedMs: number;
+  readonly madeMs: number;
   readonly #makeDirectory: (node: DirectoryNode) => Directory;
   #directory: Directory | undefined;
   #children: Map<string, Node> | undefined;
@@ -116,6 +141,7 @@ export class DirectoryNode extends BaseNode {
     super(inode, parent, name);
     this.top = made.top;
     this.changedMs = made.changedMs;
+    this.madeMs = made.changedMs;
     this.#makeDirectory = made.directory;
   }
 
@@ -168,12 +194,27 @@ export function filePlaceOf(node: FileNode): Place {
   return { store, key: childKey(key, node.name) };
 }
 
+/** Where the bytes of a file are read: also those of one that has no name any more. */
+export function contentPlaceOf(node: FileNode): Place {
+  return node.remains ?? filePlaceOf(node);
+}
+
 /** Whether `directory` is `node`, or somewhere below it. */
 export function isWithin(directory: DirectoryNode, node: Node): boolean {
   for (let at: DirectoryNode | undefined = directory; at; at = at.parent) {
     if (at === node) return true;
   }
   return false;
+}
+
+/**
+ * A directory without marker ends with its last key. After `rm d/*` people expect `d` to be there
+ * still, and `rm -r` does: this mount goes on showing it, and those above it.
+ */
+export function keepInView(directory: DirectoryNode): void {
+  for (let at = directory; at.parent !== undefined && at.top === undefined; at = at.parent) {
+    at.parent.directory.addLocal(at.name, 'directory');
+  }
 }
 
 /** Whether the bucket has another version than the local content, which has nothing unsaved. */

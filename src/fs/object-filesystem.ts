@@ -3,47 +3,47 @@
  * the work on: names to `Tree` and `Renamer`, content to `Reader` and `Writer`, struct stat to
  * `AttributeStore`. docs/SEMANTICS.md says what programs may rely on.
  */
-import { type AttributeStore, childInos } from './attributes.ts';
-import { type ListedName, walkDirectory } from './directory-walk.ts';
+
+import type { ObjectStore } from '../store/object-store.ts';
+import type { Entries } from './entries.ts';
 import type {
+  AllocationFlags,
   AttributeChanges,
-  Attributes,
   AttributesReply,
   CreatedFile,
-  Dirent,
   Entry,
   FileSystem,
   FileSystemStatistics,
   FillDirents,
   FillEntries,
   MaybePromise,
+  NewNode,
   OpenedFile,
   OpenFlags,
   ReadBytes,
   RenameFlags,
   RequestContext,
+  XattrFlags,
 } from './filesystem.ts';
 import { DirectoryHandle, type HandleTable } from './handle-table.ts';
 import type { HandleId, InodeNumber } from './ids.ts';
 import type { InodeTable } from './inode-table.ts';
 import type { KernelCache } from './kernel-cache.ts';
+import { namesOfOthers } from './left-work.ts';
 import { contentOf } from './local-content.ts';
-import type { DirectoryNode, Node } from './nodes.ts';
+import type { DirectoryNode } from './nodes.ts';
 import { Opener } from './opener.ts';
 import { type ObjectFileSystemOptions, storeOf } from './options.ts';
 import { createParts, type FileSystemParts } from './parts.ts';
+import { endJournal } from './pending-work.ts';
 import type { Reader, ReaderFigures } from './reader.ts';
-import {
-  badHandle,
-  isADirectory,
-  noSuchEntry,
-  notADirectory,
-  readOnlyMount,
-  staleFile,
-} from './refusals.ts';
+import { badHandle, isADirectory, notADirectory, readOnlyMount, staleFile } from './refusals.ts';
 import type { SaveFailure } from './save-failures.ts';
+import type { NewSpecial } from './special-nodes.ts';
+import { statisticsOf } from './statistics.ts';
 import type { Tender } from './tending.ts';
-import { type FoundNode, partFor, type Tree } from './tree.ts';
+import { partFor, type Tree } from './tree.ts';
+import type { WriteBackFigures } from './write-back.ts';
 import type { Writer } from './writer.ts';
 
 /** What `wire status` shows of a mount's files. */
@@ -56,17 +56,9 @@ export interface FileSystemState {
   readonly uploads: number;
   readonly failures: readonly SaveFailure[];
   readonly reading: ReaderFigures;
+  /** How far the bucket is behind what closes were told is safe. */
+  readonly writeBack: WriteBackFigures;
 }
-
-/** A store has no limits worth telling; programs only look whether there is room: 1 PiB. */
-const STATISTICS: FileSystemStatistics = {
-  blockBytes: 4096,
-  blocks: 2 ** 38,
-  freeBlocks: 2 ** 38,
-  files: 2 ** 32,
-  freeFiles: 2 ** 32,
-  nameBytes: 255,
-};
 
 export class ObjectFileSystem implements FileSystem, AsyncDisposable {
   readonly offersBacking: boolean;
@@ -74,12 +66,14 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
   readonly #parts: FileSystemParts;
   readonly #nodes: InodeTable;
   readonly #handles: HandleTable;
-  readonly #attributes: AttributeStore;
+  readonly #entries: Entries;
   readonly #reader: Reader;
   readonly #writer: Writer;
   readonly #tree: Tree;
   readonly #opener: Opener;
   readonly #end = new AbortController();
+  /** Settles when files are in sight that an earlier life has accepted and not saved. */
+  readonly shown: Promise<void>;
   /** Settles when what a mount that died left in the staging folder is looked after. */
   readonly recovered: Promise<void>;
 
@@ -89,15 +83,15 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     this.#parts = parts;
     this.#nodes = parts.nodes;
     this.#handles = parts.handles;
-    this.#attributes = parts.attributes;
+    this.#entries = parts.entries;
     this.#reader = parts.reader;
     this.#writer = parts.writer;
     this.#tree = parts.tree;
     this.#opener = new Opener(parts);
     this.offersBacking = this.#opener.offersBacking;
-    this.recovered = options.readOnly
-      ? Promise.resolve()
-      : this.#writer.recover((bucket) => storeOf(options.root, bucket), this.#end.signal);
+    const isLeft = options.readOnly || parts.left === undefined;
+    this.shown = isLeft ? Promise.resolve() : parts.left.takeUp();
+    this.recovered = options.readOnly ? Promise.resolve() : this.#recover();
   }
 
   get state(): FileSystemState {
@@ -109,6 +103,7 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
       uploads: this.#parts.uploader.running,
       reading: this.#reader.figures,
       failures: [...this.#writer.failures],
+      writeBack: this.#parts.writeBack.figures,
     };
   }
 
@@ -119,6 +114,10 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
    */
   async sync(signal: AbortSignal): Promise<void> {
     await this.#writer.sync(signal);
+    await this.#parts.saver.sync(signal).catch((error: unknown) => {
+      signal.throwIfAborted();
+      this.#options.log.warn('attributes-not-saved', { error });
+    });
   }
 
   /** What the kernel keeps of it can be told from now on. */
@@ -135,14 +134,22 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end.abort();
     await this.recovered;
+    const { writeBack, saver, remains, left, journal } = this.#parts;
+    await writeBack[Symbol.asyncDispose]();
     await this.#writer.close();
+    await saver[Symbol.asyncDispose]();
+    await remains[Symbol.asyncDispose]();
+    await left?.[Symbol.asyncDispose]();
+    if (journal !== undefined) await endJournal(journal);
     await this.#nodes[Symbol.asyncDispose]();
     await this.#reader[Symbol.asyncDispose]();
   }
 
   lookup(parent: InodeNumber, name: Uint8Array, context: RequestContext): MaybePromise<Entry> {
     const found = this.#tree.find(this.#directory(parent), partFor(name), () => context.signal);
-    return found instanceof Promise ? found.then((late) => this.#refer(late)) : this.#refer(found);
+    return found instanceof Promise
+      ? found.then((late) => this.#entries.introduce(late, () => context.signal))
+      : this.#entries.introduce(found, () => context.signal);
   }
 
   forget(inode: InodeNumber, count: number): void {
@@ -156,11 +163,12 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     context: RequestContext,
   ): MaybePromise<AttributesReply> {
     const node = this.#nodes.get(inode);
-    if (node.removed) return this.#attributesOf(node, 0);
-    const ttlMs = this.#tree.freshFor(node, () => context.signal);
+    if (node.removed) return this.#entries.reply(node, 0);
+    const signal = (): AbortSignal => context.signal;
+    const ttlMs = this.#tree.freshFor(node, signal);
     return ttlMs instanceof Promise
-      ? ttlMs.then((late) => this.#shown(node, late))
-      : this.#shown(node, ttlMs);
+      ? ttlMs.then((late) => this.#entries.show(node, late, signal))
+      : this.#entries.show(node, ttlMs, signal);
   }
 
   async setattr(
@@ -183,8 +191,8 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
       await this.#writer.truncate(node, file, changes.bytes, context.signal);
     }
     const asks = Object.keys(changes).some((name) => name !== 'bytes');
-    if (asks) this.#attributes.change(node, changes, this.#options.clock.now());
-    return this.#attributesOf(node, this.#options.listTtlMs);
+    if (asks) await this.#entries.change(node, changes, context.signal);
+    return this.#entries.reply(node);
   }
 
   async mkdir(
@@ -195,19 +203,28 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
   ): Promise<Entry> {
     this.#refuseIfReadOnly();
     const directory = this.#directory(parent);
-    const node = await this.#tree.mkdir(directory, partFor(name), context.signal);
-    this.#attributes.created(node, mode, context);
-    return this.#refer({ node, ttlMs: this.#options.listTtlMs });
+    const made = { type: 'directory', mode } as const;
+    const nowMs = this.#options.clock.now();
+    const { attributes } = this.#parts;
+    const metadata = attributes.metadataOfNew(directory, made, context, nowMs);
+    const node = await this.#tree.mkdir(directory, partFor(name), context.signal, metadata);
+    attributes.created(node, mode, context, nowMs);
+    this.#entries.changedIn(directory, node);
+    return this.#entries.refer(node);
   }
 
   async unlink(parent: InodeNumber, name: Uint8Array, context: RequestContext): Promise<void> {
     this.#refuseIfReadOnly();
-    await this.#tree.unlink(this.#directory(parent), partFor(name), context.signal);
+    const directory = this.#directory(parent);
+    await this.#tree.unlink(directory, partFor(name), context.signal);
+    this.#entries.changedIn(directory);
   }
 
   async rmdir(parent: InodeNumber, name: Uint8Array, context: RequestContext): Promise<void> {
     this.#refuseIfReadOnly();
-    await this.#tree.rmdir(this.#directory(parent), partFor(name), context.signal);
+    const directory = this.#directory(parent);
+    await this.#tree.rmdir(directory, partFor(name), context.signal);
+    this.#entries.changedIn(directory);
   }
 
   async rename(
@@ -222,6 +239,7 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     const from = { parent: this.#directory(parent), name: partFor(name) };
     const to = { parent: this.#directory(newParent), name: partFor(newName) };
     await this.#parts.renamer.rename(from, to, flags, context.signal);
+    this.#entries.changedIn(from.parent, to.parent);
   }
 
   open(inode: InodeNumber, flags: OpenFlags, context: RequestContext): MaybePromise<OpenedFile> {
@@ -238,7 +256,7 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     this.#refuseIfReadOnly();
     const directory = this.#directory(parent);
     const { opened, found } = await this.#opener.create(directory, name, mode, flags, context);
-    return { ...opened, entry: this.#refer(found) };
+    return { ...opened, entry: this.#entries.refer(found.node, found.ttlMs) };
   }
 
   read(
@@ -250,25 +268,40 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     const file = this.#handles.file(handle);
     if (file.access === 'write') throw badHandle;
     const staged = contentOf(file);
-    if (staged !== undefined) return staged.read(offset, bytes);
+    if (staged !== undefined)
+      return staged.read(offset, bytes, file.position, () => context.signal);
     if (file.pinned === undefined) throw staleFile;
     const extent = { start: offset, end: offset + bytes };
     return this.#reader.read(file.pinned, extent, file.position, () => context.signal);
   }
 
-  async write(
+  write(
     handle: HandleId,
     offset: number,
     bytes: Uint8Array,
     context: RequestContext,
+  ): MaybePromise<void> {
+    const file = this.#handles.file(handle);
+    if (file.access === 'read') throw badHandle;
+    return context.fromPages === true
+      ? this.#writer.writePages(file, offset, bytes, context.signal)
+      : this.#writer.write(file, offset, bytes, () => context.signal);
+  }
+
+  lseek(handle: HandleId, offset: number, whence: 'data' | 'hole'): number {
+    return this.#writer.seek(this.#handles.file(handle), offset, whence);
+  }
+
+  async fallocate(
+    handle: HandleId,
+    offset: number,
+    bytes: number,
+    flags: AllocationFlags,
+    context: RequestContext,
   ): Promise<void> {
     const file = this.#handles.file(handle);
     if (file.access === 'read') throw badHandle;
-    // The transport takes its memory back as soon as we wait.
-    const own = new Uint8Array(bytes);
-    if (context.fromPages === true) {
-      await this.#writer.writePages(file, offset, own, context.signal);
-    } else await this.#writer.write(file, offset, own, context.signal);
+    await this.#writer.allocate(file, offset, bytes, flags, context.signal);
   }
 
   flush(handle: HandleId, context: RequestContext): MaybePromise<void> {
@@ -278,8 +311,10 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     return this.#writer.flush(file, context.signal);
   }
 
-  fsync(handle: HandleId, _: boolean, context: RequestContext): MaybePromise<void> {
-    return this.#writer.flush(this.#handles.file(handle), context.signal);
+  async fsync(handle: HandleId, _: boolean, { signal }: RequestContext): Promise<void> {
+    const file = this.#handles.file(handle);
+    await this.#writer.fsync(file, signal);
+    await this.#parts.saver.settle(file.node, signal);
   }
 
   async release(handle: HandleId, context: RequestContext): Promise<void> {
@@ -299,14 +334,7 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     fill: FillDirents,
     context: RequestContext,
   ): MaybePromise<void> {
-    const directory = this.#handles.directory(handle);
-    const ino = childInos(directory.node);
-    const take = (dirent: ListedName, part: string | undefined): boolean =>
-      fill({
-        ...dirent,
-        ino: part === undefined ? this.#dotIno(directory.node, dirent) : ino(part, dirent.type),
-      });
-    return walkDirectory(directory, cookie, take, () => context.signal);
+    return this.#parts.lister.names(this.#handles.directory(handle), cookie, fill, context);
   }
 
   readdirplus(
@@ -315,14 +343,7 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     fill: FillEntries,
     context: RequestContext,
   ): MaybePromise<void> {
-    const directory = this.#handles.directory(handle);
-    const { node } = directory;
-    const take = (dirent: ListedName, part: string | undefined): boolean => {
-      if (part === undefined)
-        return fill({ ...dirent, ino: this.#dotIno(node, dirent) }, undefined);
-      return this.#fillEntry(node, dirent, part, fill);
-    };
-    return walkDirectory(directory, cookie, take, () => context.signal);
+    return this.#parts.lister.entries(this.#handles.directory(handle), cookie, fill, context);
   }
 
   releasedir(handle: HandleId): void {
@@ -332,53 +353,100 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     this.#nodes.release(node);
   }
 
-  /** Names are in the bucket when the call that made them returns. */
-  fsyncdir(): void {
-    // Nothing is ever waiting.
+  /** Returns when the bucket has all names in it, and what was accepted of them. */
+  async fsyncdir(handle: HandleId, _: boolean, context: RequestContext): Promise<void> {
+    const { node } = this.#handles.directory(handle);
+    await this.#writer.saveIn(node, context.signal);
+    await this.#parts.saver.settle(node, context.signal);
+  }
+
+  async syncfs(_: InodeNumber, context: RequestContext): Promise<void> {
+    await this.sync(context.signal);
   }
 
   statfs(): FileSystemStatistics {
-    return STATISTICS;
+    return statisticsOf(this.#options.capacityBytes, this.state.unsavedBytes);
   }
 
-  #fillEntry(parent: DirectoryNode, dirent: ListedName, part: string, fill: FillEntries): boolean {
-    const found = parent.directory.shown(part);
-    if (found === undefined) return true;
-    if (this.#nodes.isFull && !parent.children.has(part)) {
-      return fill({ ...dirent, ino: childInos(parent)(part, dirent.type) }, undefined);
-    }
-    const node = this.#tree.bind(parent, part, found);
-    const ttlMs = parent.directory.peek(part)?.ttlMs ?? 0;
-    const attributes = this.#attributes.of(node);
-    const entry: Entry = { inode: node.inode, attributes, ttlMs };
-    const taken = fill({ ...dirent, ino: attributes.ino }, entry);
-    if (taken) node.lookups += 1;
-    else this.#nodes.release(node);
-    return taken;
+  readlink(inode: InodeNumber, context: RequestContext): MaybePromise<Uint8Array> {
+    return this.#parts.special.readLink(this.#nodes.get(inode), () => context.signal);
   }
 
-  /** Counts a reference of the kernel. */
-  #refer(found: FoundNode | undefined): Entry {
-    if (found === undefined) throw noSuchEntry;
-    const { node, ttlMs } = found;
-    const attributes = this.#attributes.of(node);
-    node.lookups += 1;
-    return { inode: node.inode, attributes, ttlMs };
+  async symlink(
+    parent: InodeNumber,
+    name: Uint8Array,
+    target: Uint8Array,
+    context: RequestContext,
+  ): Promise<Entry> {
+    // The transport takes its memory back as soon as we wait.
+    const made = { type: 'symlink', mode: 0o777, target: new Uint8Array(target) } as const;
+    return await this.#makeSpecial(parent, name, made, context);
   }
 
-  #attributesOf(node: Node, ttlMs: number): AttributesReply {
-    return { attributes: this.#attributes.of(node), ttlMs };
+  async mknod(
+    parent: InodeNumber,
+    name: Uint8Array,
+    { type, mode, device }: NewNode,
+    context: RequestContext,
+  ): Promise<Entry> {
+    const isDevice = type === 'character-device' || type === 'block-device';
+    const made = isDevice ? { type, mode, device } : { type, mode };
+    return await this.#makeSpecial(parent, name, made, context);
   }
 
-  /** fstat of an open file works also when its name has gone. */
-  #shown(node: Node, ttlMs: number | undefined): AttributesReply {
-    const open = node.type === 'file' ? node.handles.size > 0 : node.opens > 0;
-    if (ttlMs === undefined && !open) throw staleFile;
-    return this.#attributesOf(node, ttlMs ?? 0);
+  getxattr(
+    inode: InodeNumber,
+    name: Uint8Array,
+    context: RequestContext,
+  ): MaybePromise<Uint8Array> {
+    return this.#parts.xattrs.get(this.#nodes.get(inode), name, () => context.signal);
   }
 
-  #dotIno(node: DirectoryNode, { cookie }: Pick<Dirent, 'cookie'>): Attributes['ino'] {
-    return this.#attributes.of(cookie === 1 ? node : (node.parent ?? node)).ino;
+  listxattr(inode: InodeNumber): readonly Uint8Array[] {
+    return this.#parts.xattrs.list(this.#nodes.get(inode));
+  }
+
+  async setxattr(
+    inode: InodeNumber,
+    name: Uint8Array,
+    value: Uint8Array,
+    flags: XattrFlags,
+    context: RequestContext,
+  ): Promise<void> {
+    this.#refuseIfReadOnly();
+    const own = new Uint8Array(value);
+    const node = this.#nodes.get(inode);
+    await this.#parts.xattrs.set(node, new Uint8Array(name), own, flags, context.signal);
+  }
+
+  async removexattr(inode: InodeNumber, name: Uint8Array, context: RequestContext): Promise<void> {
+    this.#refuseIfReadOnly();
+    const node = this.#nodes.get(inode);
+    await this.#parts.xattrs.remove(node, new Uint8Array(name), context.signal);
+  }
+
+  async #makeSpecial(
+    parent: InodeNumber,
+    name: Uint8Array,
+    made: NewSpecial,
+    context: RequestContext,
+  ): Promise<Entry> {
+    this.#refuseIfReadOnly();
+    const directory = this.#directory(parent);
+    const { special } = this.#parts;
+    const node = await special.make(directory, partFor(name), made, context, context.signal);
+    this.#entries.changedIn(directory);
+    return this.#entries.refer(node);
+  }
+
+  async #recover(): Promise<void> {
+    const { signal } = this.#end;
+    await this.shown;
+    const found = (bucket: string): ObjectStore | undefined => storeOf(this.#options.root, bucket);
+    await this.#writer.recover(found, signal, namesOfOthers);
+    const hasChanged = await this.#parts.left?.finish(signal);
+    // Names that were shown meanwhile are others now.
+    if (hasChanged === true) await this.#tree.refreshAll(this.#nodes.root);
   }
 
   /** @throws FsError ENOTDIR for a file. */

@@ -30,6 +30,13 @@ export class Opener {
     const node = nodes.get(inode);
     if (node.type === 'directory') throw isADirectory;
     if (options.readOnly && (flags.access !== 'read' || flags.truncate)) throw readOnlyMount;
+    // What it would read is about to be overwritten. The kernel finds the other file by name.
+    if (node.replacing !== undefined) {
+      return node.replacing.then(async () => {
+        if (node.removed) throw staleFile;
+        return await this.open(inode, flags, context);
+      });
+    }
     const ttlMs = node.removed ? 0 : tree.freshForOpen(node, () => context.signal);
     const openFresh = (late: number | undefined): MaybePromise<OpenedFile> => {
       if (late === undefined) throw staleFile;
@@ -68,21 +75,22 @@ export class Opener {
     staged.exclusive = flags.exclusive;
     const node = nodes.addFile(directory, part);
     writer.adopt(node, staged);
-    attributes.created(node, mode, context);
-    directory.changedMs = options.clock.now();
+    attributes.created(node, mode, context, options.clock.now());
+    attributes.entriesChanged(directory, options.clock.now());
     const handle = handles.add(this.#use(node, flags));
     const opened = { handle, keepCache: false, directIo: false };
     return { opened, found: { node, ttlMs: options.listTtlMs } };
   }
 
   async release(handle: HandleId, context: RequestContext): Promise<void> {
-    const { handles, nodes, reader, writer } = this.#parts;
+    const { handles, nodes, reader, writer, remains } = this.#parts;
     const file = handles.file(handle);
     const { node, pinned } = file;
     handles.remove(handle);
     node.removeUse(file);
     if (pinned !== undefined) reader.unpin(pinned);
     if (node.handles.size === 0) await writer.release(node, context.signal);
+    if (node.remains !== undefined) await remains.closed(node);
     nodes.release(node);
   }
 

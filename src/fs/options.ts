@@ -6,6 +6,9 @@ import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { ObjectStore, ObjectStores } from '../store/object-store.ts';
 import type { IndexStore } from './index-store.ts';
+import type { IntentNotes } from './journal/intents.ts';
+import type { Life } from './journal/life.ts';
+import type { WriteBackMode } from './write-back.ts';
 
 /** What the root of a mount shows. */
 export type FileSystemRoot =
@@ -51,12 +54,22 @@ export interface ObjectFileSystemOptions {
   readonly reading?: ReadingParts;
   /** The kernel may read files itself that are whole on the disk; default true. */
   readonly passthrough?: boolean;
+  /** Attributes of every entry are read of its metadata. Default: of what was set here. */
+  readonly posix?: boolean;
+  /** What statfs(2) calls the length of the whole; default 1 PiB. */
+  readonly capacityBytes?: number | undefined;
   /** How long the store's word on names and versions is repeated; 1000 is usual. */
   readonly listTtlMs: number;
   /** 'strict': an open asks the store whatever is known. Default 'ttl'. */
   readonly consistency?: Consistency;
   /** Keeps attributes and listings from one mount to the next. */
   readonly index?: IndexStore | undefined;
+  /** Where what is under way is written down; absent: a crash leaves it as it is. */
+  readonly notes?: IntentNotes | undefined;
+  /** Whose this mount is: what is under way is written down in its staging folder. */
+  readonly life?: Life | undefined;
+  /** What a close waits for; default 'off': the bucket. Others need `life`. */
+  readonly writeBack?: WriteBackMode;
   readonly clock: Clock;
   readonly log: Log;
 }

@@ -16,6 +16,8 @@ export interface PinnedObjectOptions {
   readonly version: ObjectVersion;
   readonly disk: BlockDisk | undefined;
   readonly pinBlocks: (object: string, bytes: number) => ObjectBlocks;
+  /** Told of each read that the store refused because the object is in cold storage. */
+  readonly onArchived: (key: string) => void;
 }
 
 export class PinnedObject implements PinnedVersion, AsyncDisposable {
@@ -23,17 +25,20 @@ export class PinnedObject implements PinnedVersion, AsyncDisposable {
   readonly blocks: ObjectBlocks;
   readonly place: () => Place;
   version: ObjectVersion;
+  renewing: Promise<void> | undefined;
   opens = 1;
   #disk: DiskObject | undefined;
   #opening: Promise<void> | undefined;
   readonly #closed = new AbortController();
+  readonly #onArchived: (key: string) => void;
 
-  constructor({ endpoint, place, version, disk, pinBlocks }: PinnedObjectOptions) {
+  constructor({ endpoint, place, version, disk, pinBlocks, onArchived }: PinnedObjectOptions) {
     const { store, key } = place();
     const { bucket } = store;
     const { etag, bytes } = version;
     this.place = place;
     this.version = version;
+    this.#onArchived = onArchived;
     this.object = objectName(endpoint, bucket, key, version);
     this.blocks = pinBlocks(this.object, bytes);
     if (disk === undefined) return;
@@ -63,7 +68,8 @@ export class PinnedObject implements PinnedVersion, AsyncDisposable {
     try {
       await this.#read(extent, sink, signal);
     } catch (error) {
-      // A rename moved it between our question and the answer: ask where it is now.
+      if (isGone(error)) await this.renewing;
+      // It has moved, or become another version, between our question and the answer: ask again.
       const moved = this.version !== asked && isGone(error);
       if (!moved) throw goneIsStale(error);
       const left = { start: extent.start + sink.taken, end: extent.end };
@@ -88,7 +94,10 @@ export class PinnedObject implements PinnedVersion, AsyncDisposable {
     const { store, key } = this.place();
     const { etag } = this.version;
     const before = sink.taken;
-    const got = await store.read(key, extent, etag, sink, signal);
+    const got = await store.read(key, extent, etag, sink, signal).catch((error: unknown) => {
+      if (error instanceof StoreError && error.kind === 'archived') this.#onArchived(key);
+      throw error;
+    });
     const bytes = sink.taken - before;
     const wanted = extent.end - extent.start;
     if (bytes < wanted) throw new FsError('EIO', `read ${key}: ${bytes} of ${wanted} bytes came`);

@@ -1,5 +1,5 @@
 import type { BlockSource } from '../cache/load.ts';
-import type { Streams } from '../cache/streams.ts';
+import { Streams } from '../cache/streams.ts';
 import type { ObjectVersion } from '../store/object-store.ts';
 import type { Place } from './directory-source.ts';
 
@@ -12,6 +12,8 @@ export interface PinnedVersion extends BlockSource {
   readonly opening: Promise<void> | undefined;
   /** Replaced by the copy's version when the object moves. */
   version: ObjectVersion;
+  /** While the object is copied onto itself: settles when `version` is what it has become. */
+  renewing: Promise<void> | undefined;
   /** Handles that read it. */
   opens: number;
 }
@@ -19,4 +21,9 @@ export interface PinnedVersion extends BlockSource {
 /** How far one reader is. */
 export interface ReadPosition {
   readonly streams: Streams;
+}
+
+/** Where a reader stands who has read nothing. */
+export function newPosition(): ReadPosition {
+  return { streams: new Streams() };
 }

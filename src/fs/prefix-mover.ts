@@ -1,12 +1,16 @@
 /**
  * Moves all keys below a prefix: copies each, then deletes the old ones. Until the last copy is
- * there nothing is lost by turning back; after the first delete there is only forward.
+ * there nothing is lost by turning back; after the first delete there is only forward. Which of
+ * these holds is written down, so that after a crash the next mount turns back or goes on
+ * (`move-recovery.ts`).
  */
+import { inParallel } from '../lib/in-parallel.ts';
 import type { Log } from '../lib/log.ts';
-import { StoreError } from '../store/errors.ts';
 import type { ObjectStore, ObjectSummary, ObjectVersion } from '../store/object-store.ts';
 import { objectsBelow } from '../store/objects-below.ts';
-import type { Place } from './directory-source.ts';
+import { DELETE_TRIES, deleteKey, isRefusal, isSameEtag } from './deletes.ts';
+import type { HiddenObjects, Place } from './directory-source.ts';
+import type { IntentNotes, MoveIntent, NotedIntent } from './journal/intents.ts';
 import { refuseUnlessMarkerOnly } from './tree.ts';
 
 /** A key that became another. */
@@ -16,25 +20,34 @@ export interface Copy {
   readonly version: ObjectVersion;
 }
 
+export interface PrefixMoverParts {
+  /** Undefined: a crash leaves what was copied so far beside what was there. */
+  readonly notes: IntentNotes | undefined;
+  readonly hidden: HiddenObjects;
+  readonly log: Log;
+}
+
 /** Copies and deletes under way at once. */
 const PARALLEL = 16;
-/** How often a delete that got no answer is tried, beyond what the store does by itself. */
-const DELETE_TRIES = 3;
+/** The log tells of a move whenever so many keys are copied. */
+const TOLD_KEYS = 1000;
 
 export class PrefixMover {
   readonly #store: ObjectStore;
   readonly #from: string;
   readonly #to: string;
-  readonly #log: Log;
+  readonly #parts: PrefixMoverParts;
   /** Copies that were asked for, and did not stand there before. */
   readonly #made = new Set<string>();
+  #hadMarker = false;
+  #noted: NotedIntent | undefined;
 
   /** `from` and `to` end in '/'. */
-  constructor({ store, key }: Place, to: string, log: Log) {
+  constructor({ store, key }: Place, to: string, parts: PrefixMoverParts) {
     this.#store = store;
     this.#from = key;
     this.#to = to;
-    this.#log = log;
+    this.#parts = parts;
   }
 
   /**
@@ -45,45 +58,94 @@ export class PrefixMover {
    */
   async copy(signal: AbortSignal): Promise<ReadonlyMap<string, Copy>> {
     const store = this.#store;
-    const hadMarker = await refuseUnlessMarkerOnly(store, this.#to, signal);
-    const copies = new Map<string, Copy>();
+    const { hidden, notes } = this.#parts;
+    const target = { store, key: this.#to };
+    this.#hadMarker = await refuseUnlessMarkerOnly(target, hidden, signal);
     const objects = await allBelow(store, this.#from, signal);
-    const copy = async (object: ObjectSummary): Promise<void> => {
-      signal.throwIfAborted();
-      const key = this.#to + object.key.slice(this.#from.length);
-      if (!hadMarker || key !== this.#to) this.#made.add(key);
-      const version = await store.copy(object, key, {}, signal);
-      copies.set(object.key, { key, before: object, version });
-    };
+    // Of one key there is nothing to complete: it is there under one name, or under both.
+    this.#noted = await notes?.note(this.#intent('copying'));
+    const copies = new Map<string, Copy>();
     try {
-      await allInParallel(objects, copy);
+      await inParallel(objects, PARALLEL, async (object) => {
+        copies.set(object.key, await this.#copyOne(object, signal));
+        this.#tell(copies.size, objects.length);
+      });
     } catch (error) {
-      await this.takeBack();
+      await this.#deleteCopies();
       throw error;
     }
     return copies;
   }
 
+  /** Deletes the copies, instead of `deleteOld` or after its refusal. */
   async takeBack(): Promise<void> {
-    const left = await this.#delete([...this.#made]);
-    if (left > 0) this.#log.error('copies-left', { to: this.#to, copies: left });
+    // A crash from here on is to find that the old keys are the ones to stay.
+    await this.#noted?.change(this.#intent('copying')).catch((error: unknown) => {
+      this.#parts.log.warn('move-not-noted', { to: this.#to, error });
+    });
+    await this.#deleteCopies();
   }
 
   /**
-   * Deletes the old keys. Nobody can interrupt this, and what cannot be deleted does not undo a
-   * move whose target is whole: such names stay, and the log says so. Returns how many.
+   * Deletes the old keys, as far as they are what was copied. Nobody can interrupt this, and what
+   * cannot be deleted does not undo a move whose target is whole: such names stay, and the log says
+   * so. Returns how many.
    *
-   * @throws StoreError when the store refuses the first delete: nothing is gone by then.
+   * @throws StoreError when the store refuses the first delete, or whatever writing down threw:
+   * nothing is gone by then.
    */
-  async deleteOld(keys: readonly string[]): Promise<number> {
-    const [first, ...others] = keys;
-    if (first === undefined) return 0;
-    // Alone: a policy that lets nobody delete is known before anything is gone.
-    const failed = await deleteKey(this.#store, first);
-    if (isRefusal(failed)) throw failed;
-    const left = await this.#delete(failed === undefined ? others : keys);
-    if (left > 0) this.#log.error('old-names-left', { from: this.#from, to: this.#to, keys: left });
+  async deleteOld(copies: ReadonlyMap<string, Copy>): Promise<number> {
+    await this.#noted?.change(this.#intent('deleting'));
+    const { keys, others } = await this.#copied(copies);
+    const [first, ...more] = keys;
+    let left = others;
+    if (first !== undefined) {
+      // Alone: a policy that lets nobody delete is known before anything is gone.
+      const failed = await deleteKey(this.#store, first);
+      if (isRefusal(failed)) throw failed;
+      left += await this.#delete(failed === undefined ? more : keys);
+    }
+    const { log } = this.#parts;
+    if (left > 0) log.error('old-names-left', { from: this.#from, to: this.#to, keys: left });
+    // What could not be deleted now is for the next mount.
+    else await this.#forget();
     return left;
+  }
+
+  async #copyOne(object: ObjectSummary, signal: AbortSignal): Promise<Copy> {
+    signal.throwIfAborted();
+    const key = this.#to + object.key.slice(this.#from.length);
+    if (!this.#hadMarker || key !== this.#to) this.#made.add(key);
+    const version = await this.#store.copy(object, key, {}, signal);
+    return { key, before: object, version };
+  }
+
+  /** The old keys that are as they were copied, and how many are there that are not. */
+  async #copied(
+    copies: ReadonlyMap<string, Copy>,
+  ): Promise<{ readonly keys: readonly string[]; readonly others: number }> {
+    const keys: string[] = [];
+    let others = 0;
+    const never = new AbortController().signal;
+    try {
+      for await (const { key, etag } of objectsBelow(this.#store, this.#from, never)) {
+        const copy = copies.get(key);
+        // Somebody else has changed or made it meanwhile: that is not ours to delete.
+        if (copy === undefined || !isSameEtag(copy.before.etag, etag)) others += 1;
+        else keys.push(key);
+      }
+      return { keys, others };
+    } catch (error) {
+      this.#parts.log.warn('old-names-not-listed', { from: this.#from, error });
+      return { keys: [], others: copies.size };
+    }
+  }
+
+  async #deleteCopies(): Promise<void> {
+    const left = await this.#delete([...this.#made]);
+    const { log } = this.#parts;
+    if (left > 0) log.error('copies-left', { to: this.#to, copies: left });
+    else await this.#forget();
   }
 
   /** Returns how many are still there, as far as one knows. */
@@ -99,42 +161,29 @@ export class PrefixMover {
   async #deleteOnce(keys: readonly string[]): Promise<readonly string[]> {
     const left: string[] = [];
     let failures = 0;
-    await allInParallel(keys, async (key) => {
+    await inParallel(keys, PARALLEL, async (key) => {
       const failed = failures > PARALLEL || (await deleteKey(this.#store, key)) !== undefined;
       failures = failed ? failures + 1 : 0;
       if (failed) left.push(key);
     });
     return left;
   }
-}
 
-/**
- * Deletes `key`, trying again while no answer comes.
- *
- * @throws whatever the store said at last.
- */
-export async function deleteSurely(store: ObjectStore, key: string): Promise<void> {
-  let failed: unknown;
-  for (let nth = 1; nth <= DELETE_TRIES; nth += 1) {
-    failed = await deleteKey(store, key);
-    if (failed === undefined) return;
-    if (isRefusal(failed)) break;
+  #intent(stage: MoveIntent['stage']): MoveIntent {
+    const { bucket } = this.#store;
+    const move = { kind: 'move', bucket, from: this.#from, to: this.#to, stage } as const;
+    return this.#hadMarker ? { ...move, hadMarker: true } : move;
   }
-  throw failed;
-}
 
-/** Whether the store has answered that it will not: nothing was done then. */
-export function isRefusal(error: unknown): boolean {
-  return error instanceof StoreError && !['unreachable', 'unavailable'].includes(error.kind);
-}
+  async #forget(): Promise<void> {
+    await this.#noted?.forget().catch((error: unknown) => {
+      this.#parts.log.warn('move-note-left', { to: this.#to, error });
+    });
+  }
 
-/** Returns what went wrong. */
-async function deleteKey(store: ObjectStore, key: string): Promise<unknown> {
-  try {
-    await store.delete(key, new AbortController().signal);
-    return undefined;
-  } catch (error) {
-    return error;
+  #tell(copied: number, of: number): void {
+    if (copied % TOLD_KEYS !== 0) return;
+    this.#parts.log.info('moving', { from: this.#from, to: this.#to, copied, of });
   }
 }
 
@@ -146,31 +195,4 @@ async function allBelow(
   const objects: ObjectSummary[] = [];
   for await (const object of objectsBelow(store, prefix, signal)) objects.push(object);
   return objects;
-}
-
-/**
- * Does `work` for each item, some at once. After a failure nothing new begins, and what is under
- * way ends by itself: a copy given up half way could still appear later.
- */
-async function allInParallel<T>(
-  items: readonly T[],
-  work: (item: T) => Promise<void>,
-): Promise<void> {
-  const waiting = items.values();
-  let failed = false;
-  const worker = async (): Promise<void> => {
-    for (const item of waiting) {
-      if (failed) return;
-      try {
-        await work(item);
-      } catch (error) {
-        failed = true;
-        throw error;
-      }
-    }
-  };
-  const workers = Array.from({ length: Math.min(PARALLEL, items.length) }, worker);
-  const ends = await Promise.allSettled(workers);
-  const failure = ends.find((end) => end.status === 'rejected');
-  if (failure !== undefined) throw failure.reason;
 }

@@ -15,10 +15,12 @@ import { Streams } from '../cache/streams.ts';
 import type { Extent } from '../lib/bytes.ts';
 import { MiB } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
 import type { ObjectVersion } from '../store/object-store.ts';
+import { ArchivedObjects } from './archived-objects.ts';
 import type { Place } from './directory-source.ts';
 import type { MaybePromise, ReadBytes } from './filesystem.ts';
-import { type FileNode, filePlaceOf } from './nodes.ts';
+import { contentPlaceOf, type FileNode } from './nodes.ts';
 import { PinnedObject } from './pinned-object.ts';
 import type { PinnedVersion, ReadPosition } from './pinned-version.ts';
 
@@ -30,6 +32,7 @@ export interface ReaderOptions {
   /** What lies under the memory; absent: nothing. */
   readonly disk?: BlockDisk | undefined;
   readonly clock: Clock;
+  readonly log: Log;
   /** Ends with the reader: what it shares with nobody. */
   readonly own?: AsyncDisposable | undefined;
 }
@@ -47,6 +50,8 @@ export interface ReaderFigures {
   readonly diskBytes: number;
   /** `fetchedBytes` for each byte that a program got; 0 before the first. */
   readonly amplification: number;
+  /** Keys that could not be read since they are in cold storage; the latest of them. */
+  readonly archived: readonly string[];
 }
 
 /** A stream that was not read for so long leaves its share of what may be read ahead to others. */
@@ -84,10 +89,12 @@ export class Reader implements AsyncDisposable {
   #hits = 0;
   #misses = 0;
   #readBytes = 0;
+  readonly #archived: ArchivedObjects;
 
   constructor(options: ReaderOptions) {
-    const { blocks: cache, endpoint, clock } = options;
+    const { blocks: cache, endpoint, clock, log } = options;
     this.#options = options;
+    this.#archived = new ArchivedObjects(log);
     this.#loader = new BlockLoader({ cache, endpoint, clock });
   }
 
@@ -102,6 +109,7 @@ export class Reader implements AsyncDisposable {
       fetchedBytes,
       diskBytes,
       amplification: readBytes === 0 ? 0 : fetchedBytes / readBytes,
+      archived: this.#archived.keys,
     };
   }
 
@@ -112,7 +120,7 @@ export class Reader implements AsyncDisposable {
       pinned.opens += 1;
       return pinned;
     }
-    return this.pinAt(() => filePlaceOf(node), version);
+    return this.pinAt(() => contentPlaceOf(node), version);
   }
 
   /** Holds the version at `place`, shared with nobody. */
@@ -124,6 +132,7 @@ export class Reader implements AsyncDisposable {
       version,
       disk,
       pinBlocks: (object, bytes) => blocks.pin(object, bytes),
+      onArchived: this.#archived.note,
     });
     this.#pinned.add(pinned);
     return pinned;
@@ -358,20 +367,17 @@ export interface ReadingOptions {
   readonly reading?: Pick<ReaderOptions, 'blocks' | 'endpoint' | 'disk'>;
   readonly memoryBytes?: number;
   readonly clock: Clock;
+  readonly log: Log;
 }
 
-export function readerFor({ reading, memoryBytes = MEMORY_BYTES, clock }: ReadingOptions): Reader {
+export function readerFor(options: ReadingOptions): Reader {
+  const { reading, memoryBytes = MEMORY_BYTES, clock, log } = options;
   if (reading !== undefined) {
     const { blocks, endpoint, disk } = reading;
-    return new Reader({ blocks, endpoint, disk, clock });
+    return new Reader({ blocks, endpoint, disk, clock, log });
   }
   const blocks = new BlockCache({ budget: new MemoryBudget(memoryBytes), clock });
-  return new Reader({ blocks, endpoint: new Endpoint(''), clock, own: blocks });
-}
-
-/** Where a reader stands who has read nothing. */
-export function newPosition(): ReadPosition {
-  return { streams: new Streams() };
+  return new Reader({ blocks, endpoint: new Endpoint(''), clock, log, own: blocks });
 }
 
 function blockLength(objectBytes: number, index: number): number {

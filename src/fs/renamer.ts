@@ -7,21 +7,26 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { childDirectory, childKey } from '../store/keys.ts';
-import type { ObjectVersion } from '../store/object-store.ts';
+import type { ObjectStore, ObjectVersion } from '../store/object-store.ts';
 import type { AttributeStore } from './attributes.ts';
+import { becomeVersion } from './become-version.ts';
+import { deleteSurely, isRefusal } from './deletes.ts';
 import { foundDirectory } from './directory-source.ts';
 import { FsError } from './errno.ts';
 import type { RenameFlags } from './filesystem.ts';
 import type { InodeTable } from './inode-table.ts';
+import type { IntentNotes, NotedIntent } from './journal/intents.ts';
 import {
   type DirectoryNode,
   type FileNode,
   filePlaceOf,
   isWithin,
+  keepInView,
   type Node,
   placeOf,
 } from './nodes.ts';
-import { type Copy, deleteSurely, isRefusal, PrefixMover } from './prefix-mover.ts';
+import type { Metadata } from './object-metadata.ts';
+import { type Copy, PrefixMover } from './prefix-mover.ts';
 import {
   alreadyThere,
   isADirectory,
@@ -29,8 +34,10 @@ import {
   notADirectory,
   notPermitted,
 } from './refusals.ts';
+import { placeIn, type Remains } from './remains.ts';
 import { refuseIfHeld, refuseInBucketList, refuseLongKey, type Tree } from './tree.ts';
 import type { TreeLock } from './tree-lock.ts';
+import type { WriteBack } from './write-back.ts';
 import type { Writer } from './writer.ts';
 
 export interface RenamerParts {
@@ -39,6 +46,11 @@ export interface RenamerParts {
   readonly attributes: AttributeStore;
   readonly writer: Writer;
   readonly treeLock: TreeLock;
+  readonly remains: Remains;
+  /** What was accepted and is not in the bucket yet. */
+  readonly pending?: WriteBack;
+  /** Where moves are written down; undefined: a crash leaves both names. */
+  readonly notes: IntentNotes | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -57,6 +69,7 @@ export class Renamer {
   }
 
   async rename(from: NameAt, to: NameAt, flags: RenameFlags, signal: AbortSignal): Promise<void> {
+    // No order of copies and deletes has each content under one of the two names at every moment.
     if (flags.exchange) throw new FsError('EINVAL', 'exchange two names');
     refuseInBucketList(from.parent);
     refuseInBucketList(to.parent);
@@ -82,12 +95,25 @@ export class Renamer {
     signal: AbortSignal,
   ): Promise<void> {
     if (target?.type === 'directory') throw isADirectory;
+    const { writer } = this.#parts;
+    const replacing = async (): Promise<void> => {
+      if (target === undefined) {
+        await locked();
+        return;
+      }
+      const done = locked();
+      target.replacing = done.catch(() => undefined);
+      await done.finally(() => (target.replacing = undefined));
+    };
     const locked = async (): Promise<void> => {
-      // The bucket's copy is what moves, so it must be the whole truth.
-      await this.#parts.writer.saveLocked(source, signal);
-      if (target !== undefined) await this.#parts.writer.preserve(target, signal);
-      const move = async (): Promise<void> =>
-        await this.#moveFile(source, target, to, flags.noReplace, signal);
+      const isHere = this.#isOnlyHere(source, target);
+      // Else the bucket's copy is what moves, so it must be the whole truth.
+      if (!isHere) await writer.saveLocked(source, signal);
+      if (target !== undefined) await writer.preserve(target, signal);
+      const move = async (): Promise<void> => {
+        if (isHere) await this.#moveAccepted(source, target, to);
+        else await this.#moveFile(source, target, to, flags.noReplace, signal);
+      };
       const { parent } = source;
       if (parent === undefined) throw noSuchEntry;
       await this.#parts.treeLock.run({ stay: [parent, to.parent] }, move, signal);
@@ -95,12 +121,58 @@ export class Renamer {
     // Always in the same order, or two renames could wait for each other.
     const nodes = [source, ...(target === undefined ? [] : [target])];
     nodes.sort((a, b) => b.inode - a.inode);
-    let work = locked;
+    let work = replacing;
     for (const node of nodes) {
       const inner = work;
       work = async () => await node.changing.run(inner, signal);
     }
     await work();
+  }
+
+  /**
+   * Whether `source` was accepted and has no object yet, so that none need be moved. Not where an
+   * upload may have arrived unheard, nor where what is replaced was accepted too: that is not given
+   * up before this is written down.
+   */
+  #isOnlyHere(source: FileNode, target: FileNode | undefined): boolean {
+    const { pending } = this.#parts;
+    const { staged, version } = source;
+    if (pending?.keeps(source) !== true || version !== undefined) return false;
+    if (staged?.isAccepted !== true || staged.inDoubt || staged.sentBefore) return false;
+    return target === undefined || (target.staged?.dirty !== true && !pending.keeps(target));
+  }
+
+  /** Gives another name to what is to be saved there; it replaces what is there then. */
+  async #moveAccepted(source: FileNode, target: FileNode | undefined, to: NameAt): Promise<void> {
+    const { tree, pending } = this.#parts;
+    const { parent, name } = source;
+    if (parent === undefined) throw noSuchEntry;
+    const replaced = target?.version;
+    if (target !== undefined) tree.gone(target);
+    this.#replacing(source, to, replaced);
+    try {
+      await pending?.moved(source);
+    } catch (error) {
+      this.#replacing(source, { parent, name }, undefined);
+      to.parent.directory.invalidate(to.name);
+      throw error;
+    }
+    parent.directory.dropLocal(name);
+    to.parent.directory.addLocal(to.name, 'file');
+    keepInView(parent);
+    this.#changedNow(parent, to.parent);
+  }
+
+  #replacing(node: FileNode, to: NameAt, version: ObjectVersion | undefined): void {
+    const { attributes, nodes } = this.#parts;
+    attributes.take(node);
+    nodes.move(node, to.parent, to.name);
+    node.version = version;
+    if (node.staged !== undefined) {
+      node.staged.base = version;
+      node.staged.exclusive &&= version === undefined;
+    }
+    attributes.give(node);
   }
 
   async #moveFile(
@@ -116,11 +188,14 @@ export class Renamer {
     const newKey = childKey(placeOf(to.parent).key, to.name);
     try {
       const before = source.version;
-      const options = noReplace ? { precondition: { must: 'be-absent' } as const } : {};
-      const copy = await store.copy({ key, ...before }, newKey, options, signal);
+      await this.#parts.remains.clear({ store, key: newKey }, signal);
+      const condition = noReplace ? { precondition: { must: 'be-absent' } as const } : {};
+      // What was set of late goes along.
+      const set = this.#parts.attributes.forCopy(source);
+      const copy = await store.copy({ key, ...before }, newKey, { ...condition, ...set }, signal);
       // From here both names lead to the content: readers go to the new one.
       if (target !== undefined) this.#parts.tree.gone(target);
-      this.#moved(source, to, before, copy);
+      this.#moved(source, to, before, copy, set.metadata);
       to.parent.directory.changed(to.name, { type: 'file', version: copy });
       const back = async (): Promise<void> => {
         // What was replaced cannot come back: then both names stay.
@@ -128,14 +203,32 @@ export class Renamer {
         this.#moved(source, { parent, name }, copy, before);
         await deleteSurely(store, newKey);
       };
-      await this.#deleteOldName(async () => await deleteSurely(store, key), back);
+      const noted = await this.#noteOldName(store, key, before);
+      await this.#deleteOldName(async () => await deleteSurely(store, key), back).finally(
+        async () => await noted?.forget().catch(() => undefined),
+      );
       parent.directory.changed(name, undefined);
-      this.#parts.tree.keepInView(parent);
+      keepInView(parent);
       this.#changedNow(parent, to.parent);
     } catch (error) {
       parent.directory.invalidate(name);
       to.parent.directory.invalidate(to.name);
       throw error;
+    }
+  }
+
+  /** From here on a crash is to end the rename. Without a note it leaves both names. */
+  async #noteOldName(
+    { bucket }: ObjectStore,
+    key: string,
+    { etag }: ObjectVersion,
+  ): Promise<NotedIntent | undefined> {
+    const { notes, log } = this.#parts;
+    try {
+      return await notes?.note({ kind: 'delete', bucket, key, etag });
+    } catch (error) {
+      log.warn('delete-not-noted', { key, error });
+      return undefined;
     }
   }
 
@@ -158,11 +251,17 @@ export class Renamer {
   }
 
   /** A file is at another name now, as another version with the same content. */
-  #moved(node: FileNode, to: NameAt, before: ObjectVersion, copy: ObjectVersion): void {
+  #moved(
+    node: FileNode,
+    to: NameAt,
+    before: ObjectVersion,
+    copy: ObjectVersion,
+    metadata?: Metadata,
+  ): void {
     const { attributes, nodes } = this.#parts;
     attributes.take(node);
     nodes.move(node, to.parent, to.name);
-    becomeVersion(node, before, copy);
+    becomeVersion(node, before, copy, attributes, metadata);
     attributes.give(node);
   }
 
@@ -188,7 +287,7 @@ export class Renamer {
         );
         if (left === 0) parent.directory.changed(name, undefined);
         else parent.directory.invalidate(name);
-        this.#parts.tree.keepInView(parent);
+        keepInView(parent);
         this.#changedNow(parent, to.parent);
       } catch (error) {
         parent.directory.invalidate(name);
@@ -211,20 +310,28 @@ export class Renamer {
     { from, to }: { readonly from: NameAt; readonly to: NameAt },
     signal: AbortSignal,
   ): Promise<number> {
+    const { remains } = this.#parts;
+    const target_ = placeIn(to.parent, to.name);
     const newKey = childDirectory(placeOf(to.parent).key, to.name);
-    const mover = new PrefixMover(placeOf(source), newKey, this.#parts.log);
+    // What was unlinked below does not move, and nothing of it may be left behind.
+    await remains.clear(target_, signal);
+    await remains.clearBelow({ store: target_.store, key: newKey }, signal);
+    await remains.clearBelow(placeOf(source), signal);
+    const mover = new PrefixMover(placeOf(source), newKey, { ...this.#parts, hidden: remains });
     const copies = await mover.copy(signal);
     if (target !== undefined) this.#parts.tree.gone(target);
     this.#movedDirectory(source, to, copies);
+    await this.#parts.pending?.movedBelow(source);
     const back = async (): Promise<void> => {
       this.#movedDirectory(source, from, reversed(copies));
+      await this.#parts.pending?.movedBelow(source);
       await mover.takeBack();
     };
-    return await this.#deleteOldName(async () => await mover.deleteOld([...copies.keys()]), back);
+    return await this.#deleteOldName(async () => await mover.deleteOld(copies), back);
   }
 
   #movedDirectory(source: DirectoryNode, to: NameAt, copies: ReadonlyMap<string, Copy>): void {
-    const { attributes, nodes, tree } = this.#parts;
+    const { attributes, nodes } = this.#parts;
     const below = [...allNodes(source)];
     const keys = below.map((node) => (node.type === 'file' ? filePlaceOf(node).key : ''));
     for (const node of below) attributes.take(node);
@@ -232,14 +339,14 @@ export class Renamer {
     for (const [at, node] of below.entries()) {
       const copy = copies.get(keys[at] ?? '');
       if (node.type === 'file' && copy !== undefined) {
-        becomeVersion(node, copy.before, copy.version);
+        becomeVersion(node, copy.before, copy.version, attributes);
       }
       attributes.give(node);
       if (node.type === 'directory') node.directory.invalidateAll();
     }
     to.parent.directory.changed(to.name, foundDirectory);
     // With nothing but local files below, the store has no key that shows it.
-    if (copies.size === 0) tree.keepInView(source);
+    if (copies.size === 0) keepInView(source);
   }
 }
 
@@ -250,28 +357,6 @@ function reversed(copies: ReadonlyMap<string, Copy>): ReadonlyMap<string, Copy> 
     back.set(copy.key, { key, before: copy.version, version: copy.before });
   }
   return back;
-}
-
-/** Handles and local content of the version `before` go on with `copy`, which has its bytes. */
-function becomeVersion(node: FileNode, before: ObjectVersion, copy: ObjectVersion): void {
-  const { staged, overrides } = node;
-  for (const { pinned } of node.handles) {
-    if (pinned?.version.etag === before.etag) pinned.version = copy;
-  }
-  if (staged?.base?.etag === before.etag) {
-    staged.base = copy;
-    staged.versions.add(copy.etag);
-  }
-  if (node.cachedEtag === before.etag) node.cachedEtag = copy.etag;
-  if (node.version?.etag !== before.etag) return;
-  node.version = copy;
-  // A rename does not change when the content was written.
-  const timed = overrides?.etag === before.etag ? overrides : {};
-  node.overrides = {
-    ...overrides,
-    mtimeMs: timed.mtimeMs ?? before.modifiedMs,
-    etag: copy.etag,
-  };
 }
 
 function* allNodes(node: Node): Generator<Node> {

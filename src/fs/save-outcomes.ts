@@ -2,7 +2,7 @@
 import { WireError } from '../lib/wire-error.ts';
 import { StoreError } from '../store/errors.ts';
 import type { ObjectVersion, Precondition } from '../store/object-store.ts';
-import { staleFile } from './refusals.ts';
+import { FsError } from './errno.ts';
 
 /** What must hold of the object that `base` is replaced in. */
 export function preconditionOf(base: ObjectVersion | undefined): Precondition {
@@ -11,7 +11,8 @@ export function preconditionOf(base: ObjectVersion | undefined): Precondition {
 
 /** Somebody else has made, changed or removed the object, or a directory above it. */
 export function isConflict(error: unknown): boolean {
-  if (error === staleFile) return true;
+  // Of bytes that were to be sent on from the object that was there.
+  if (error instanceof FsError) return error.errno === 'ESTALE';
   if (!(error instanceof StoreError)) return false;
   return ['exists', 'precondition-failed', 'not-found'].includes(error.kind);
 }

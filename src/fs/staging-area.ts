@@ -16,12 +16,21 @@ import {
 } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
 import type { ObjectVersion, Upload } from '../store/object-store.ts';
-import { isDirtyMode, StagedFile } from './staged-file.ts';
+import { type BasePins, ContentBase } from './content-base.ts';
+import { ContentDisk, isDirtyMode, reopenedDisk } from './content-disk.ts';
+import { ContentMemory } from './content-memory.ts';
+import { type LackNote, readLackNote, writeLackNote } from './content-notes.ts';
+import type { Place } from './directory-source.ts';
+import { ExtentMap } from './extents.ts';
+import { keptName, localUser, safeName, type WhyKept } from './kept-names.ts';
+import { type ContentRecord, StagedFile, type UnfinishedContent } from './staged-file.ts';
 import { isDeadOwner, newOwnerName } from './staging-owner.ts';
 
 /** `staged-<random>-<name of the file, made safe>` */
-const STAGED = /^staged-[\da-f]{24}-/;
+const STAGED = /^staged-(?<id>[\da-f]{24})-/;
+// `lacks-<random>.json`: what the staged file of the same random lacks
 /** `upload-<random>.json` */
 const NOTE = /^upload-[\da-f]{24}\.json$/;
 
@@ -30,10 +39,24 @@ export interface NotedUpload extends Upload {
   readonly bucket: string;
 }
 
+/** Bytes that were put aside. */
+export interface KeptContent {
+  /** Of the file they were for. */
+  readonly name: string;
+  readonly path: string;
+  /** What is not in them. */
+  readonly lacks?: LackNote;
+}
+
+/** Where the object is that a file is changed of, and how its bytes are read. */
+export interface StagedOrigin {
+  readonly place: () => Place;
+  readonly pins: BasePins;
+}
+
 /** What a mount that has died left behind. */
 export interface Leftovers {
-  /** Where its unsaved bytes are now, and the name of the file they were for. */
-  readonly kept: readonly { readonly name: string; readonly path: string }[];
+  readonly kept: readonly KeptContent[];
   /** Each with how to forget it, once it is given up. */
   readonly uploads: readonly {
     readonly upload: NotedUpload;
@@ -41,28 +64,102 @@ export interface Leftovers {
   }[];
 }
 
+/** Written beside kept bytes that are not all. */
+const LACKS_SUFFIX = '.lacks.json';
+
 export class StagingArea {
   readonly #folder: string;
   readonly #clock: Clock;
   readonly #own: string;
+  readonly #memory: ContentMemory;
   #ready: Promise<void> | undefined;
 
-  constructor(folder: string, clock: Clock) {
+  constructor(folder: string, clock: Clock, log: Log) {
     this.#folder = folder;
     this.#clock = clock;
     this.#own = path.join(folder, newOwnerName());
+    this.#memory = new ContentMemory({ clock, log });
   }
 
-  /** Content of the file `name` that begins as nothing; `base` is the version it will replace. */
-  async create(name: string, base: ObjectVersion | undefined): Promise<StagedFile> {
-    await this.#prepared();
-    const file = path.join(this.#own, `staged-${random()}-${safe(name)}`);
-    return new StagedFile(file, base, this.#clock.now());
+  /** For what is written and not on the disk yet. */
+  get memory(): ContentMemory {
+    return this.#memory;
   }
 
-  /** Moves bytes that could not be saved to a name of their own, and returns where they are. */
-  async keep(staged: StagedFile, fileName: string): Promise<string> {
-    const target = await this.#keptPath(safe(fileName));
+  /** The folder of this life of the mount; there once something was staged. */
+  get own(): string {
+    return this.#own;
+  }
+
+  /** Content of the file `name` that begins as nothing, and is to be a new object. */
+  async create(name: string): Promise<StagedFile> {
+    const disk = await this.#place(name);
+    const nowMs = this.#clock.now();
+    return new StagedFile({ base: undefined, disk, memory: this.#memory, nowMs });
+  }
+
+  /** Content of the file `name` that begins as the first `baseBytes` of `base`. */
+  async begin(
+    name: string,
+    origin: StagedOrigin,
+    base: ObjectVersion,
+    baseBytes: number,
+  ): Promise<StagedFile> {
+    const disk = await this.#place(name);
+    const reads = new ContentBase(origin.pins);
+    const describe = describeAt(lackNoteOf(disk.path), origin.place);
+    const nowMs = this.#clock.now();
+    return new StagedFile({ base, baseBytes, reads, disk, memory: this.#memory, nowMs, describe });
+  }
+
+  /** Content that a journal has written down (`StagedFile.record`): it is unsaved. */
+  async restore(name: string, record: ContentRecord, origin: StagedOrigin): Promise<StagedFile> {
+    const { base, content, bytes } = record;
+    const fresh = await this.#place(name);
+    const reads = base && new ContentBase(origin.pins);
+    const disk = 'file' in content ? await reopenedDisk(content.file) : fresh;
+    const describe = describeAt(lackNoteOf(disk.path), origin.place);
+    const extents = ExtentMap.decode(record.extents, bytes);
+    const nowMs = this.#clock.now();
+    const memory = this.#memory;
+    const staged = new StagedFile({ base, reads, disk, memory, nowMs, describe, extents });
+    staged.exclusive = record.exclusive;
+    staged.touch(nowMs);
+    if ('inline' in content) await staged.fillIn(content.inline);
+    return staged;
+  }
+
+  /** The same for bytes that were kept without all of them, and of which `lacks` tells. */
+  async reopen({ path: file, lacks }: KeptContent, pins: BasePins): Promise<StagedFile> {
+    const note = lacks ?? { base: undefined, bytes: 0, extents: [] };
+    const disk = await reopenedDisk(file);
+    const describe = async (content: UnfinishedContent | undefined): Promise<void> => {
+      if (content === undefined) await rm(file + LACKS_SUFFIX, { force: true });
+    };
+    const { base, bytes } = note;
+    const extents = ExtentMap.decode(note.extents, bytes);
+    const options = { base, reads: new ContentBase(pins), disk, memory: this.#memory, describe };
+    const nowMs = this.#clock.now();
+    const staged = new StagedFile({ ...options, nowMs, extents });
+    staged.touch(nowMs);
+    return staged;
+  }
+
+  /**
+   * Moves bytes that could not be saved to a name of their own, and returns where they are. A note
+   * beside them tells what they lack, and of which object, where that is known.
+   */
+  async keep(
+    staged: StagedFile,
+    fileName: string,
+    place: Place | undefined,
+    why: WhyKept,
+  ): Promise<string> {
+    const target = await this.#keptPath(fileName, why);
+    const lacks = staged.lacks;
+    if (lacks !== undefined && place !== undefined) {
+      await writeLackNote(target + LACKS_SUFFIX, noteOf(lacks, place));
+    }
     await staged.keep(target);
     return target;
   }
@@ -76,18 +173,25 @@ export class StagingArea {
     return async () => await rm(file, { force: true });
   }
 
-  /** Takes over what dead mounts left here; asks for nothing that lives. */
-  async takeOver(): Promise<Leftovers> {
-    const kept: Leftovers['kept'][number][] = [];
+  /**
+   * Takes over what dead mounts left here; asks for nothing that lives.
+   *
+   * @param claimed names in such a folder that somebody else looks after; it may take the folder.
+   */
+  async takeOver(
+    claimed: (folder: string) => Promise<ReadonlySet<string>> = nothingClaimed,
+  ): Promise<Leftovers> {
+    const kept: KeptContent[] = [];
     const uploads: Leftovers['uploads'][number][] = [];
     for (const name of await namesIn(this.#folder)) {
       if (!isDeadOwner(name)) continue;
       // Renaming makes it ours: another mount that looks at the same time finds nothing.
       const folder = path.join(this.#folder, newOwnerName());
       if (!(await isMoved(path.join(this.#folder, name), folder))) continue;
-      for (const left of await namesIn(folder)) {
+      const others = await claimed(folder);
+      for (const left of (await namesIn(folder)).filter((one) => !others.has(one))) {
         const file = path.join(folder, left);
-        if (STAGED.test(left)) kept.push(...(await this.#rescue(file, left.replace(STAGED, ''))));
+        if (STAGED.test(left)) kept.push(...(await this.#rescue(folder, left)));
         else if (NOTE.test(left)) uploads.push(...(await this.#uploadIn(file, folder)));
       }
       await rmdir(folder).catch(ignoreNotEmpty);
@@ -97,19 +201,31 @@ export class StagingArea {
 
   /** Takes this life's folder away, unless an upload is noted there that could not be given up. */
   async close(): Promise<void> {
+    await this.#memory[Symbol.asyncDispose]();
     await this.#ready?.catch(() => undefined);
     await rmdir(this.#own).catch(ignoreNotEmpty);
   }
 
+  async #place(name: string): Promise<ContentDisk> {
+    await this.#prepared();
+    return new ContentDisk(path.join(this.#own, `staged-${random()}-${safeName(name)}`));
+  }
+
   /** Clean bytes are in the bucket; others are kept. */
-  async #rescue(file: string, name: string): Promise<Leftovers['kept']> {
+  async #rescue(folder: string, staged: string): Promise<readonly KeptContent[]> {
+    const file = path.join(folder, staged);
+    const lacksFile = lackNoteOf(file);
+    const lacks = await readLackNote(lacksFile);
+    await rm(lacksFile, { force: true });
     if (!isDirtyMode((await stat(file)).mode)) {
       await rm(file);
       return [];
     }
-    const target = await this.#keptPath(name);
+    const name = staged.replace(STAGED, '');
+    const target = await this.#keptPath(name, 'unsaved');
+    if (lacks !== undefined) await writeLackNote(target + LACKS_SUFFIX, lacks);
     await rename(file, target);
-    return [{ name, path: target }];
+    return [lacks === undefined ? { name, path: target } : { name, path: target, lacks }];
   }
 
   async #uploadIn(file: string, folder: string): Promise<Leftovers['uploads']> {
@@ -123,11 +239,10 @@ export class StagingArea {
     return [];
   }
 
-  async #keptPath(safeName: string): Promise<string> {
+  async #keptPath(fileName: string, why: WhyKept): Promise<string> {
     const kept = path.join(this.#folder, 'kept');
     await mkdir(kept, { recursive: true, mode: 0o700 });
-    const time = new Date(this.#clock.now()).toISOString().replaceAll(':', '');
-    return path.join(kept, `${time}-${randomBytes(4).toString('hex')}-${safeName}`);
+    return path.join(kept, keptName(fileName, why, localUser(), this.#clock.now()));
   }
 
   async #prepared(): Promise<void> {
@@ -147,6 +262,28 @@ export class StagingArea {
   }
 }
 
+/** Where it is noted what the staged file `file` lacks. */
+export function lackNoteOf(file: string): string {
+  const id = STAGED.exec(path.basename(file))?.groups?.['id'] ?? '';
+  return path.join(path.dirname(file), `lacks-${id}.json`);
+}
+
+function noteOf(content: UnfinishedContent, { store, key }: Place): LackNote {
+  return { bucket: store.bucket, key, ...content };
+}
+
+/** Keeps the note `file` as a staged file tells what it lacks. */
+function describeAt(
+  file: string,
+  place: () => Place,
+): (content: UnfinishedContent | undefined) => Promise<void> {
+  return async (content) => await writeLackNote(file, content && noteOf(content, place()));
+}
+
+async function nothingClaimed(): Promise<ReadonlySet<string>> {
+  return await Promise.resolve(new Set<string>());
+}
+
 /** Undefined for a note that its writer did not live to finish. */
 function uploadOf(note: string): NotedUpload | undefined {
   try {
@@ -160,10 +297,6 @@ function uploadOf(note: string): NotedUpload | undefined {
 
 function random(): string {
   return randomBytes(12).toString('hex');
-}
-
-function safe(fileName: string): string {
-  return fileName.replaceAll(/[^\w.-]/g, '_').slice(-100);
 }
 
 async function namesIn(folder: string): Promise<readonly string[]> {

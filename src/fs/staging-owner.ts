@@ -11,6 +11,14 @@ const PREFIX = 'life-';
 const NAME =
   /^life-(?<pid>\d+)-(?<started>\w+)-(?<host>[\da-f]{8})-(?<boot>[\da-f]{8})-(?<space>[\da-f]{8})-/;
 
+/** Left on purpose by a life that ended while its process may live on. */
+const LEFT = /^left-[\da-f]{16}$/;
+
+/** A name for a folder that the next one is to look after. */
+export function newLeftName(): string {
+  return `left-${randomBytes(8).toString('hex')}`;
+}
+
 /** A name for a new folder of this process. */
 export function newOwnerName(): string {
   const { host, boot, space } = ownPlace();
@@ -24,6 +32,7 @@ export function newOwnerName(): string {
  * namespace (a container) since the last boot, cannot be seen from here: it counts as alive.
  */
 export function isDeadOwner(folderName: string): boolean {
+  if (LEFT.test(folderName)) return true;
   const owner = NAME.exec(folderName)?.groups;
   const place = ownPlace();
   if (owner?.['host'] !== place.host) return false;

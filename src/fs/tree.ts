@@ -6,10 +6,10 @@
 import type { Clock } from '../lib/clock.ts';
 import { StoreError } from '../store/errors.ts';
 import { childDirectory, childKey, fitsKey, nameOfPart, partOfName } from '../store/keys.ts';
-import type { ObjectStore } from '../store/object-store.ts';
+import type { ObjectSummary } from '../store/object-store.ts';
 import type { AttributeStore } from './attributes.ts';
 import type { Answer } from './directory.ts';
-import { type Found, foundDirectory } from './directory-source.ts';
+import { type Found, foundDirectory, type HiddenObjects, type Place } from './directory-source.ts';
 import { FsError } from './errno.ts';
 import type { MaybePromise } from './filesystem.ts';
 import type { InodeTable } from './inode-table.ts';
@@ -19,9 +19,11 @@ import {
   type FileNode,
   filePlaceOf,
   isBucketList,
+  keepInView,
   type Node,
   placeOf,
 } from './nodes.ts';
+import type { Metadata } from './object-metadata.ts';
 import type { Consistency } from './options.ts';
 import {
   alreadyThere,
@@ -31,7 +33,9 @@ import {
   notEmpty,
   notPermitted,
 } from './refusals.ts';
+import { placeIn, type Remains } from './remains.ts';
 import type { TreeLock } from './tree-lock.ts';
+import type { WriteBack } from './write-back.ts';
 
 /** A node found by name, and for how long the kernel may believe it. */
 export interface FoundNode {
@@ -43,6 +47,9 @@ export interface TreeParts {
   readonly nodes: InodeTable;
   readonly attributes: AttributeStore;
   readonly treeLock: TreeLock;
+  readonly remains: Remains;
+  /** What was accepted and is not in the bucket yet. */
+  readonly pending?: Pick<WriteBack, 'unlinked'>;
   readonly clock: Clock;
   readonly listTtlMs: number;
   /** 'strict': an open asks the store whatever is known. By default the TTL counts there too. */
@@ -78,6 +85,14 @@ export class Tree {
   /** The node that `found` in a listing of `parent` stands for. */
   bind(parent: DirectoryNode, name: string, found: Found): Node {
     return this.#parts.nodes.bind(parent, name, found);
+  }
+
+  /** The node of the same name for what `node` is, now that more may be known of that. */
+  rebind(parent: DirectoryNode, node: Node): Node {
+    const { name, type } = node;
+    if (type === 'directory') return this.bind(parent, name, foundDirectory);
+    const { version } = node;
+    return version === undefined ? node : this.bind(parent, name, { type: 'file', version });
   }
 
   /**
@@ -124,15 +139,23 @@ export class Tree {
     }
   }
 
-  async mkdir(parent: DirectoryNode, name: string, signal: AbortSignal): Promise<DirectoryNode> {
+  /** `metadata` is for the object that stands for it. */
+  async mkdir(
+    parent: DirectoryNode,
+    name: string,
+    signal: AbortSignal,
+    metadata: Metadata,
+  ): Promise<DirectoryNode> {
     refuseInBucketList(parent);
-    const { treeLock, nodes, clock } = this.#parts;
+    const { treeLock, nodes, remains, clock } = this.#parts;
     if ((await this.find(parent, name, () => signal)) !== undefined) throw alreadyThere;
     const put = async (): Promise<void> => {
       const { store, key } = placeOf(parent);
       const marker = childDirectory(key, name);
       if (!fitsKey(marker)) throw keyTooLong;
-      await store.put(marker, new Uint8Array(0), MARKER, signal);
+      // A key beside keys below it would be a file that a directory hides.
+      await remains.clear(placeIn(parent, name), signal);
+      await store.put(marker, new Uint8Array(0), { ...MARKER, metadata }, signal);
     };
     const claim = { stay: [parent] };
     await this.#tried(parent, name, async () => await treeLock.run(claim, put, signal));
@@ -159,10 +182,13 @@ export class Tree {
     if (found === undefined) throw noSuchEntry;
     const { node } = found;
     if (node.type === 'file') throw notADirectory;
+    const { remains } = this.#parts;
     const remove = async (): Promise<void> => {
-      await refuseUnlessEmpty(node, signal);
-      const { store, key } = placeOf(node);
-      await store.delete(key, signal);
+      refuseIfHeld(node);
+      const place = placeOf(node);
+      await refuseUnlessMarkerOnly(place, remains, signal);
+      await remains.clearBelow(place, signal);
+      await place.store.delete(place.key, signal);
       this.gone(node);
     };
     await this.#tried(parent, name, async () => {
@@ -177,33 +203,29 @@ export class Tree {
   gone(node: Node, stored = true): void {
     const { parent, name } = node;
     if (parent === undefined) return;
-    this.keepInView(parent);
+    keepInView(parent);
     parent.changedMs = this.#parts.clock.now();
     if (stored) parent.directory.changed(name, undefined);
     else parent.directory.dropLocal(name);
     this.#parts.attributes.take(node);
     node.unlinked = true;
+    if (node.type === 'file') this.#parts.pending?.unlinked(node);
     this.#parts.nodes.detach(node);
-  }
-
-  /**
-   * A directory without marker ends with its last key. After `rm d/*` people expect `d` to be
-   * there still, and `rm -r` does: this mount goes on showing it, and those above it.
-   */
-  keepInView(directory: DirectoryNode): void {
-    for (let at = directory; at.parent !== undefined && at.top === undefined; at = at.parent) {
-      at.parent.directory.addLocal(at.name, 'directory');
-    }
   }
 
   async #unlinkLocked(node: FileNode, signal: AbortSignal): Promise<void> {
     const { parent, name } = node;
     if (parent === undefined) throw noSuchEntry;
+    const { remains } = this.#parts;
+    const { version } = node;
     // An upload whose answer was lost may have arrived all the same.
-    const stored = node.version !== undefined || node.staged?.inDoubt === true;
+    const isInDoubt = node.staged?.inDoubt === true;
+    const stored = version !== undefined || isInDoubt;
     const remove = async (): Promise<void> => {
       const { store, key } = filePlaceOf(node);
-      if (stored) await store.delete(key, signal);
+      if (version !== undefined && !isInDoubt && remains.isNeeded(node)) {
+        await remains.leave(node, version);
+      } else if (stored) await store.delete(key, signal);
     };
     await this.#tried(parent, name, async () => {
       await this.#parts.treeLock.run({ stay: [parent] }, remove, signal);
@@ -267,13 +289,6 @@ export function refuseInBucketList(parent: DirectoryNode): void {
   if (isBucketList(parent)) throw notPermitted;
 }
 
-/** @throws FsError ENOTEMPTY when anything but its marker is below `node`, shown or not. */
-export async function refuseUnlessEmpty(node: DirectoryNode, signal: AbortSignal): Promise<void> {
-  refuseIfHeld(node);
-  const { store, key } = placeOf(node);
-  await refuseUnlessMarkerOnly(store, key, signal);
-}
-
 /** @throws FsError ENOTEMPTY when this mount has something in `node`, EPERM for a bucket. */
 export function refuseIfHeld(node: DirectoryNode): void {
   if (node.top !== undefined) throw notPermitted;
@@ -281,22 +296,24 @@ export function refuseIfHeld(node: DirectoryNode): void {
 }
 
 /**
- * Whether the store has the marker `key`.
+ * Whether the store has the marker of the directory `place`.
  *
- * @throws FsError ENOTEMPTY when it has anything below.
+ * @throws FsError ENOTEMPTY when it has anything below, shown or not, but what is `hidden`.
  */
 export async function refuseUnlessMarkerOnly(
-  store: ObjectStore,
-  key: string,
+  { store, key }: Place,
+  hidden: HiddenObjects,
   signal: AbortSignal,
 ): Promise<boolean> {
+  const counts = (object: ObjectSummary): boolean =>
+    object.key !== key && !hidden.hides({ store, key: object.key }, object);
   let hasMarker = false;
   let continuation: string | undefined;
   do {
     const more = continuation === undefined ? {} : { continuation };
     const page = await store.list({ prefix: key, maxKeys: 2, ...more }, signal);
-    if (page.objects.some((object) => object.key !== key)) throw notEmpty;
-    hasMarker ||= page.objects.length > 0;
+    if (page.objects.some(counts)) throw notEmpty;
+    hasMarker ||= page.objects.some((object) => object.key === key);
     continuation = page.next;
   } while (continuation !== undefined);
   return hasMarker;

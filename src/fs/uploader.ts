@@ -1,10 +1,9 @@
 /**
- * Sends local content to the bucket: in one request when it is short, else in parallel parts.
- * All uploads of a mount share one budget of memory.
+ * Sends local content to the bucket as `upload-plan.ts` cuts it: in one request, or in parts, of
+ * which the server copies what has not changed.
  */
 import { createHash } from 'node:crypto';
 import { isAbort, LinkedAbort } from '../lib/abort.ts';
-import { type Extent, KiB, MiB } from '../lib/bytes.ts';
 import type { Log } from '../lib/log.ts';
 import { StoreError } from '../store/errors.ts';
 import type {
@@ -15,15 +14,24 @@ import type {
   Upload,
   UploadedPart,
 } from '../store/object-store.ts';
+import type { SentContent } from './content-doubts.ts';
 import type { Place } from './directory-source.ts';
-import { ByteBudget } from './locks.ts';
-import type { SentContent } from './staged-file.ts';
-import type { NotedUpload } from './staging-area.ts';
+import type { Piece } from './extents.ts';
+import { PartSender, type PartSource } from './part-sender.ts';
+import { PartStream } from './part-stream.ts';
+import { abandonUpload, etagOfParts, PartUpload, type UploadNotes } from './part-upload.ts';
+import { isConflict } from './save-outcomes.ts';
+import { type PlannedPart, planUpload } from './upload-plan.ts';
 
 /** What is sent; it must not change meanwhile. */
-export interface UploadSource {
+export interface UploadSource extends PartSource {
   readonly bytes: number;
-  read(offset: number, length: number): Promise<Uint8Array>;
+  /** The object it replaces; undefined: a new one. */
+  readonly base: ObjectVersion | undefined;
+  /** Its pieces: `base` where it is as in that object. */
+  changes(): Iterable<Piece>;
+  /** An earlier life may have sent it: a refusal may mean that it has arrived. */
+  readonly sentBefore: boolean;
   /** It was sent, and no answer tells whether the bucket has it. */
   mayBeStored(sent: SentContent): void;
 }
@@ -33,28 +41,30 @@ export interface UploadTarget {
   /** Changes when a directory above moves, and with it what must be there. */
   place(): Place;
   precondition(): Precondition;
-  /** Runs `work` while that cannot change. */
+  /** What is to be stored with it; while it `isGrowing`, its last change is not known. */
+  metadata(isGrowing: boolean): Readonly<Record<string, string>>;
+  /** Runs `work` while the place cannot change. */
   hold<T>(work: () => Promise<T>): Promise<T>;
 }
 
-/** Where uploads in parts are written down, so that the next mount can give up what a crash left. */
-export interface UploadNotes {
-  /** Returns how to forget it. */
-  note(upload: NotedUpload): Promise<() => Promise<void>>;
+/** What has become of content. */
+export interface StoredContent {
+  readonly version: ObjectVersion;
+  readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** One request up to here: a second one would cost more than its parallelism brings. */
-const SINGLE_PUT_BYTES = 16 * MiB;
-/** S3 takes at most this many parts (API: UploadPart). */
-const MAX_PARTS = 10_000;
-const FIRST_PART_BYTES = 8 * MiB;
+/** An upload that began while its content was still being written. */
+export interface EarlyUpload {
+  readonly place: Place;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly stream: PartStream;
+}
+
+/** Parts of one file at once. Copies take no memory, and a server does several at a time. */
 const PARALLEL_PARTS = 4;
-/** Memory of all uploads together, and how many requests may share it. */
-const UPLOAD_BYTES = 48 * MiB;
-const MAX_UPLOADS = 32;
 
 export class Uploader {
-  readonly #budget = new ByteBudget(UPLOAD_BYTES, MAX_UPLOADS);
+  readonly #sender = new PartSender();
   readonly #notes: UploadNotes;
   readonly #log: Log;
   #running = 0;
@@ -69,151 +79,217 @@ export class Uploader {
     return this.#running;
   }
 
-  /** Stores `source` at `target`, whole or not at all. */
+  /** Begins to send `source` while it is being written. */
+  begin(target: UploadTarget, source: PartSource): EarlyUpload {
+    const place = target.place();
+    const metadata = target.metadata(true);
+    const start = async (): Promise<PartUpload> =>
+      await PartUpload.start(place, { metadata, sendsEveryPart: true }, this.#parts);
+    const stream = new PartStream({ start, source, sender: this.#sender, log: this.#log });
+    return { place, metadata, stream };
+  }
+
+  /** Stores `source` at `target`, whole or not at all, and ends what was sent `early`. */
   async upload(
     target: UploadTarget,
     source: UploadSource,
+    early: EarlyUpload | undefined,
     signal: AbortSignal,
-  ): Promise<ObjectVersion> {
+  ): Promise<StoredContent> {
     this.#running += 1;
     try {
-      if (source.bytes <= SINGLE_PUT_BYTES) {
-        return await target.hold(async () => await this.#put(target, source, signal));
-      }
+      let copies = true;
+      const stored = early && (await this.#finish(target, source, early, signal));
+      if (stored !== undefined) return stored;
       for (;;) {
-        const version = await this.#uploadParts(target, source, signal);
+        const plan = planUpload(
+          source.changes(),
+          source.bytes,
+          copies && source.base !== undefined,
+        );
+        if (plan.kind === 'put') {
+          return await target.hold(async () => await this.#put(target, source, signal));
+        }
+        const outcome = await this.#uploadParts(target, source, plan.parts, signal);
         // A directory above has moved meanwhile, and an upload cannot change its key.
-        if (version !== undefined) return version;
+        if (outcome !== 'moved' && outcome !== 'not-copied') return outcome;
+        if (outcome === 'not-copied') copies = false;
       }
     } finally {
       this.#running -= 1;
     }
   }
 
-  async #put(
-    target: UploadTarget,
-    source: UploadSource,
-    signal: AbortSignal,
-  ): Promise<ObjectVersion> {
-    const { store, key } = target.place();
-    const put = async (): Promise<ObjectVersion> => {
-      const body = await source.read(0, source.bytes);
-      try {
-        return await store.put(key, body, { precondition: target.precondition() }, signal);
-      } catch (error) {
-        if (hasNoAnswer(error)) source.mayBeStored({ bytes: body.length, etag: etagOf(body) });
-        throw error;
-      }
-    };
-    return await this.#budget.run(source.bytes, put, signal);
-  }
-
-  /** Undefined when the place has changed. */
-  async #uploadParts(
-    target: UploadTarget,
-    source: UploadSource,
-    signal: AbortSignal,
-  ): Promise<ObjectVersion | undefined> {
-    const { store, key } = target.place();
-    signal.throwIfAborted();
-    // Not interrupted: an upload whose id nobody has learnt could never be given up.
-    const upload = await store.startUpload(key, {}, new AbortController().signal);
-    const forget = await this.#note({ bucket: store.bucket, ...upload });
-    try {
-      signal.throwIfAborted();
-      const parts = await this.#sendParts(store, upload, source, signal);
-      const complete = async (): Promise<ObjectVersion | undefined> =>
-        target.place().key === key
-          ? await completed(store, upload, parts, { source, target }, signal)
-          : undefined;
-      const version = await target.hold(complete);
-      if (version === undefined) await this.#giveUp(store, upload, forget);
-      else await forget();
-      return version;
-    } catch (error) {
-      await this.#giveUp(store, upload, forget);
-      throw error;
-    }
-  }
-
-  async #sendParts(
-    store: ObjectStore,
-    upload: Upload,
-    source: UploadSource,
-    signal: AbortSignal,
-  ): Promise<readonly UploadedPart[]> {
-    const extents = partExtents(source.bytes);
-    const parts: UploadedPart[] = [];
-    const waiting = extents.entries();
-    using abort = new LinkedAbort(signal);
-    const send = async (): Promise<void> => {
-      for (const [at, { start, end }] of waiting) {
-        const part = async (): Promise<UploadedPart> => {
-          const body = await source.read(start, end - start);
-          return await store.uploadPart(upload, at + 1, body, abort.signal);
-        };
-        parts[at] = await this.#budget.run(end - start, part, abort.signal);
-      }
-    };
-    const senders = Array.from({ length: PARALLEL_PARTS }, send);
-    try {
-      await Promise.all(senders);
-    } catch (error) {
-      abort.abort(error);
-      await Promise.allSettled(senders);
-      throw error;
-    }
-    return parts;
-  }
-
-  /** Without a note the upload goes on: a crash of ours may leave its parts, which costs money only. */
-  async #note(upload: NotedUpload): Promise<() => Promise<void>> {
-    try {
-      const forget = await this.#notes.note(upload);
-      return async () =>
-        await forget().catch((error: unknown) => {
-          this.#log.warn('upload-note-left', { key: upload.key, error });
-        });
-    } catch (error) {
-      this.#log.warn('upload-not-noted', { key: upload.key, error });
-      return async () => await Promise.resolve();
-    }
-  }
-
-  /** Not with the caller's signal, which may be why we are here. */
-  async #giveUp(store: ObjectStore, upload: Upload, forget: () => Promise<void>): Promise<void> {
-    await this.abandon(store, upload, forget, new AbortController().signal);
-  }
-
-  /** Frees what the parts of `upload` take; what stays is noted for the next mount. */
+  /** As `abandonUpload`. */
   async abandon(
     store: ObjectStore,
     upload: Upload,
     forget: () => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
+    await abandonUpload(store, upload, forget, this.#log, signal);
+  }
+
+  get #parts(): { readonly notes: UploadNotes; readonly log: Log } {
+    return { notes: this.#notes, log: this.#log };
+  }
+
+  async #put(
+    target: UploadTarget,
+    source: UploadSource,
+    signal: AbortSignal,
+  ): Promise<StoredContent> {
+    const { store, key } = target.place();
+    const put = async (body: Uint8Array): Promise<StoredContent> => {
+      const metadata = target.metadata(false);
+      const options = { precondition: target.precondition(), metadata };
+      try {
+        return { version: await store.put(key, body, options, signal), metadata };
+      } catch (error) {
+        if (isInDoubt(error, source)) {
+          source.mayBeStored({ bytes: body.length, etag: etagOf(body) });
+        }
+        throw error;
+      }
+    };
+    return await this.#sender.withBody(source, { start: 0, end: source.bytes }, put, signal);
+  }
+
+  /** Undefined when nothing came of what was sent early, and all has to be sent. */
+  async #finish(
+    target: UploadTarget,
+    source: UploadSource,
+    { place, stream, metadata }: EarlyUpload,
+    signal: AbortSignal,
+  ): Promise<StoredContent | undefined> {
+    let isDone = false;
     try {
-      await store.abortUpload(upload, signal);
-      await forget();
-    } catch (error) {
-      this.#log.warn('upload-not-aborted', { key: upload.key, error });
+      const plan = planUpload(source.changes(), source.bytes);
+      // It was cut short, or is somebody else's for the most part by now.
+      const isSame = plan.kind === 'parts' && plan.parts.every(({ from }) => from === 'here');
+      if (!isSame || !isPlace(place, target.place())) return undefined;
+      const finished = await stream.finish(source.bytes, signal);
+      if (finished === undefined) return undefined;
+      const { upload, parts } = finished;
+      const version = await this.#complete(upload, parts, { target, source }, signal);
+      isDone = version !== undefined;
+      return version && { version, metadata };
+    } finally {
+      if (!isDone) await stream.giveUp();
     }
+  }
+
+  async #uploadParts(
+    target: UploadTarget,
+    source: UploadSource,
+    planned: readonly PlannedPart[],
+    signal: AbortSignal,
+  ): Promise<StoredContent | 'moved' | 'not-copied'> {
+    const place = target.place();
+    const metadata = target.metadata(false);
+    const sendsEveryPart = planned.every(({ from }) => from === 'here');
+    signal.throwIfAborted();
+    const upload = await PartUpload.start(place, { metadata, sendsEveryPart }, this.#parts);
+    let version: ObjectVersion | undefined;
+    try {
+      signal.throwIfAborted();
+      const parts = await this.#sendParts(upload, source, planned, signal);
+      version = await this.#complete(upload, parts, { target, source }, signal);
+      return version === undefined ? 'moved' : { version, metadata };
+    } catch (error) {
+      // What was to be copied may have moved with it.
+      if (isConflictOf(error) && !isPlace(place, target.place())) return 'moved';
+      if (error instanceof NotCopied) return 'not-copied';
+      throw error;
+    } finally {
+      if (version === undefined) await upload.giveUp();
+    }
+  }
+
+  async #sendParts(
+    upload: PartUpload,
+    source: UploadSource,
+    planned: readonly PlannedPart[],
+    signal: AbortSignal,
+  ): Promise<readonly UploadedPart[]> {
+    const parts: UploadedPart[] = [];
+    const waiting = planned.entries();
+    using abort = new LinkedAbort(signal);
+    const work = async (): Promise<void> => {
+      for (const [at, part] of waiting) {
+        parts[at] = await this.#makePart(upload, at + 1, source, part, abort.signal);
+      }
+    };
+    const workers = Array.from({ length: PARALLEL_PARTS }, work);
+    try {
+      await Promise.all(workers);
+    } catch (error) {
+      abort.abort(error);
+      await Promise.allSettled(workers);
+      throw error;
+    }
+    return parts;
+  }
+
+  async #makePart(
+    upload: PartUpload,
+    number: number,
+    source: UploadSource,
+    part: PlannedPart,
+    signal: AbortSignal,
+  ): Promise<UploadedPart> {
+    const { base } = source;
+    if (part.from === 'here' || base === undefined) {
+      return await this.#sender.send(upload, number, source, part, signal);
+    }
+    const from = { key: upload.key, ...base };
+    const copy = async (): Promise<UploadedPart> => await upload.copy(number, from, part, signal);
+    try {
+      return await this.#sender.request(copy, signal);
+    } catch (error) {
+      const cannot = error instanceof StoreError && error.kind === 'unsupported';
+      throw cannot ? new NotCopied('copy a part on the server', { cause: error }) : error;
+    }
+  }
+
+  /** Undefined when the place is another by now. */
+  async #complete(
+    upload: PartUpload,
+    parts: readonly UploadedPart[],
+    { target, source }: { readonly target: UploadTarget; readonly source: UploadSource },
+    signal: AbortSignal,
+  ): Promise<ObjectVersion | undefined> {
+    return await target.hold(async () => {
+      if (target.place().key !== upload.key) return undefined;
+      try {
+        return await upload.complete(parts, target.precondition(), signal);
+      } catch (error) {
+        if (isInDoubt(error, source)) {
+          source.mayBeStored({ bytes: source.bytes, etag: etagOfParts(parts) });
+        }
+        throw error;
+      }
+    });
   }
 }
 
-async function completed(
-  store: ObjectStore,
-  upload: Upload,
-  parts: readonly UploadedPart[],
-  { source, target }: { readonly source: UploadSource; readonly target: UploadTarget },
-  signal: AbortSignal,
-): Promise<ObjectVersion> {
-  try {
-    return await store.completeUpload(upload, parts, target.precondition(), signal);
-  } catch (error) {
-    if (hasNoAnswer(error)) source.mayBeStored({ bytes: source.bytes, etag: etagOfParts(parts) });
-    throw error;
-  }
+/** This server does not copy this object's parts: they have to be sent. */
+class NotCopied extends Error {
+  override readonly name = 'NotCopied';
+}
+
+function isPlace(one: Place, other: Place): boolean {
+  return one.store === other.store && one.key === other.key;
+}
+
+function isConflictOf(error: unknown): boolean {
+  if (!(error instanceof StoreError)) return false;
+  return error.kind === 'not-found' || error.kind === 'precondition-failed';
+}
+
+/** Whether the store may have what was sent, now or by an earlier life. */
+function isInDoubt(error: unknown, { sentBefore }: UploadSource): boolean {
+  return hasNoAnswer(error) || (sentBefore && isConflict(error));
 }
 
 /** Whether the store may have done what failed: anything but a refusal leaves that open. */
@@ -225,26 +301,4 @@ function hasNoAnswer(error: unknown): boolean {
 /** S3's ETag of what came in one request, unless it is encrypted with a key of KMS. */
 function etagOf(body: Uint8Array): ETag {
   return `"${createHash('md5').update(body).digest('hex')}"`;
-}
-
-/** S3's ETag of an upload: the MD5 of its parts' MD5s; undefined where parts have other names. */
-function etagOfParts(parts: readonly UploadedPart[]): ETag | undefined {
-  const hash = createHash('md5');
-  for (const { etag } of parts) {
-    const hex = /^"?([\da-f]{32})"?$/i.exec(etag)?.[1];
-    if (hex === undefined) return undefined;
-    hash.update(Buffer.from(hex, 'hex'));
-  }
-  return `"${hash.digest('hex')}-${parts.length}"`;
-}
-
-/** How `bytes` are cut: parts of 8 MiB, larger ones when there would be too many. */
-export function partExtents(bytes: number): readonly Extent[] {
-  const least = Math.ceil(bytes / MAX_PARTS / (64 * KiB)) * 64 * KiB;
-  const partBytes = Math.max(FIRST_PART_BYTES, least);
-  const parts: Extent[] = [];
-  for (let start = 0; start < bytes; start += partBytes) {
-    parts.push({ start, end: Math.min(start + partBytes, bytes) });
-  }
-  return parts;
 }

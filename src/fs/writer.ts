@@ -1,118 +1,107 @@
 /**
- * Changes of content. The first change of a file brings its content to the local disk; all
- * handles share that; flush and fsync send it to the bucket, on condition that nobody else has
- * changed the object since. Bytes that cannot be saved are never thrown away: they are moved to
- * the staging folder's `kept/`.
+ * Changes of content. The first change of a file gives it local content, which all handles share;
+ * what it has of the version before is neither downloaded nor sent again. flush and fsync have it
+ * saved (`saver.ts`).
  *
- * All changes of one node hold its `changing` lock. The moment in which an object appears also
- * claims its directory in the tree's lock, so that none above moves meanwhile.
- *
- * A save without an answer leaves its file in doubt. The next one asks for the same version to be
- * replaced: when that is refused, and what is there is what was sent before, it goes on from that.
- *
- * What could not be saved for want of a login stays where it is when its last user has left, and is
- * saved by itself after the next login.
+ * All changes of one node hold its `changing` lock. A write for which there is memory is done in
+ * the turn in which it comes, when nobody holds the lock: it needs no promise and no copy.
  */
-import { isAbort } from '../lib/abort.ts';
-import { MiB } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
+import { inParallel } from '../lib/in-parallel.ts';
 import type { Log } from '../lib/log.ts';
 import type { ObjectStore, ObjectVersion } from '../store/object-store.ts';
 import type { AttributeStore } from './attributes.ts';
+import type { BasePins } from './content-base.ts';
+import { isPassing } from './deletes.ts';
 import { FsError } from './errno.ts';
+import type { AllocationFlags, MaybePromise } from './filesystem.ts';
 import type { FileHandle } from './handle-table.ts';
-import type { KeptWrites } from './kept-writes.ts';
 import { contentOf } from './local-content.ts';
-import { LoginSaves } from './login-saves.ts';
-import { type FileNode, filePlaceOf, isOvertaken } from './nodes.ts';
+import { contentPlaceOf, type DirectoryNode, type FileNode, isOvertaken } from './nodes.ts';
 import type { Reader } from './reader.ts';
 import { staleFile } from './refusals.ts';
-import { type SaveFailure, SaveFailures } from './save-failures.ts';
-import { diedUnsaved, isConflict, notAllSaved, preconditionOf } from './save-outcomes.ts';
-import type { StagedFile } from './staged-file.ts';
-import type { StagingArea } from './staging-area.ts';
-import type { TreeLock } from './tree-lock.ts';
+import type { SaveFailure } from './save-failures.ts';
+import type { SaveJournal } from './save-journal.ts';
+import { diedUnsaved, notAllSaved } from './save-outcomes.ts';
+import { Saver, type SaverParts } from './saver.ts';
+import type { ContentRecord, StagedFile } from './staged-file.ts';
+import type { KeptContent, StagedOrigin, StagingArea } from './staging-area.ts';
 import type { Uploader } from './uploader.ts';
 
-export interface WriterParts {
+export interface WriterParts extends SaverParts {
   readonly staging: StagingArea;
   readonly uploader: Uploader;
   readonly reader: Reader;
   readonly attributes: AttributeStore;
-  readonly treeLock: TreeLock;
-  /** Undefined where nothing that was written is kept on the disk. */
-  readonly kept: KeptWrites | undefined;
+  readonly journal?: SaveJournal | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** Longest file that is fetched for its readers when another is renamed over it. */
-const PRESERVED_BYTES = 16 * MiB;
 /** Files saved at once by `sync`; their bytes are bounded by the uploader. */
 const PARALLEL_SAVES = 16;
+/** What a mount that died has kept of a long file is not completed. */
+const COMPLETED_BYTES = 64 * 1024 * 1024;
 
 export class Writer {
   readonly #parts: WriterParts;
-  /** Nodes with local content. */
-  readonly #staged = new Set<FileNode>();
-  readonly #failures: SaveFailures;
-  readonly #loginSaves: LoginSaves;
+  readonly #saver: Saver;
 
   constructor(parts: WriterParts) {
-    const { clock, log } = parts;
     this.#parts = parts;
-    this.#failures = new SaveFailures(clock, log);
-    this.#loginSaves = new LoginSaves({
-      clock,
-      log,
-      save: async (node, signal) => await this.#saveUnused(node, signal),
-    });
+    this.#saver = new Saver(parts);
   }
 
   get failures(): readonly SaveFailure[] {
-    return this.#failures.latest;
+    return this.#saver.latestFailures;
   }
 
   /** Files with bytes that are not in the bucket. */
   *unsaved(): Generator<FileNode> {
-    for (const node of this.#staged) if (node.staged?.dirty === true && !node.unlinked) yield node;
+    for (const node of this.#saver.staged) {
+      if (node.staged?.dirty === true && !node.unlinked) yield node;
+    }
   }
 
   /** Content of a file that is not in the bucket yet: dirty, so that an empty one is made too. */
   async startNew(name: string): Promise<StagedFile> {
-    const staged = await this.#parts.staging.create(name, undefined);
+    const staged = await this.#parts.staging.create(name);
     staged.touch(this.#parts.clock.now());
+    return staged;
+  }
+
+  /** Content that an earlier life of the mount has accepted becomes that of `node` again. */
+  async restore(node: FileNode, record: ContentRecord): Promise<StagedFile> {
+    const staged = await this.#parts.staging.restore(node.name, record, this.#originOf(node));
+    staged.accepted();
+    this.adopt(node, staged);
     return staged;
   }
 
   /** Makes `staged` the content of `node`. */
   adopt(node: FileNode, staged: StagedFile): void {
-    node.staged = staged;
-    this.#staged.add(node);
-    if (staged.dirty) node.parent?.directory.addLocal(node.name, 'file');
+    this.#saver.adopt(node, staged);
   }
 
-  /** Counts a change: from now on the name is there whatever the store says. */
-  #touch(node: FileNode, staged: StagedFile): void {
-    const first = !staged.dirty;
-    staged.touch(this.#parts.clock.now());
-    if (first) node.parent?.directory.addLocal(node.name, 'file');
-  }
-
-  /** `bytes` must be the caller's own. */
-  async write(
+  /** Takes all of `bytes`, which are the caller's again once this returns. */
+  write(
     handle: FileHandle,
     offset: number,
     bytes: Uint8Array,
-    signal: AbortSignal,
-  ): Promise<void> {
+    signal: () => AbortSignal,
+  ): MaybePromise<void> {
     const { node } = handle;
-    await node.changing.run(async () => {
-      const staged = contentOf(handle) ?? (await this.#stagePinned(handle, Infinity, signal));
-      this.#touch(node, staged);
-      await staged.write(handle.append ? staged.bytes : offset, bytes);
-      this.#parts.attributes.dropPrivileges(node);
-    }, signal);
+    let done = 0;
+    if (node.changing.isFree) {
+      const staged = contentOf(handle);
+      if (staged !== undefined) {
+        done = this.#take(node, staged, handle.append ? staged.bytes : offset, bytes);
+        if (done === bytes.byteLength) return undefined;
+      }
+    }
+    const left = async (own: Uint8Array): Promise<void> =>
+      await this.#writeLocked(handle, offset + done, own, signal());
+    return this.#parts.staging.memory.withCopy(bytes.subarray(done), left);
   }
 
   /** Pages of a shared mapping: they stay where they are, and the file as long as it is. */
@@ -123,13 +112,14 @@ export class Writer {
     signal: AbortSignal,
   ): Promise<void> {
     const { node } = handle;
-    await node.changing.run(async () => {
-      const staged = contentOf(handle) ?? (await this.#stagePinned(handle, Infinity, signal));
-      const inside = bytes.subarray(0, Math.max(staged.bytes - offset, 0));
+    const own = new Uint8Array(bytes);
+    await this.#change(handle, Infinity, signal, async (staged) => {
+      const inside = own.subarray(0, Math.max(staged.bytes - offset, 0));
       if (inside.length === 0) return;
       this.#touch(node, staged);
       await staged.write(offset, inside);
-    }, signal);
+      this.#saver.sendEarly(node, staged);
+    });
   }
 
   /** Sets the length. Without a handle no close will follow, so the bucket has it at once. */
@@ -139,30 +129,69 @@ export class Writer {
     bytes: number,
     signal: AbortSignal,
   ): Promise<void> {
-    await node.changing.run(async () => {
-      if (handle === undefined && isOvertaken(node)) await this.supersede(node);
-      const staged =
-        handle === undefined
-          ? (node.staged ?? (await this.#stage(node, node.version, bytes, signal)))
-          : (contentOf(handle) ?? (await this.#stagePinned(handle, bytes, signal)));
+    const cut = async (staged: StagedFile): Promise<void> => {
       if (staged.bytes !== bytes) {
-        this.#touch(node, staged);
+        if (bytes < staged.bytes) await this.#parts.journal?.shrinking(node, bytes);
         await staged.truncate(bytes);
+        this.#touch(node, staged);
       }
       this.#parts.attributes.dropPrivileges(node);
-      if (handle === undefined) await this.#saveAndLetGo(node, signal);
+    };
+    if (handle !== undefined) {
+      await this.#change(handle, bytes, signal, cut);
+      return;
+    }
+    await node.changing.run(async () => {
+      if (isOvertaken(node)) await this.supersede(node);
+      await cut(node.staged ?? (await this.#stage(node, node.version, bytes)));
+      await this.#saveAndLetGo(node, signal);
     }, signal);
   }
 
-  /** Returns when the bucket has what was written. */
+  /** fallocate(2), as `FileSystem.fallocate`. Room in the bucket is nobody's to reserve. */
+  async allocate(
+    handle: FileHandle,
+    offset: number,
+    bytes: number,
+    { keepSize, punchHole, zeroRange }: AllocationFlags,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const end = offset + bytes;
+    await this.#change(handle, Infinity, signal, async (staged) => {
+      const grows = !keepSize && end > staged.bytes;
+      if (punchHole || zeroRange) {
+        const until = grows ? end : Math.min(end, staged.bytes);
+        if (until <= offset) return;
+        staged.zero(offset, until);
+      } else if (grows) await staged.truncate(end);
+      else return;
+      this.#touch(handle.node, staged);
+      this.#parts.attributes.dropPrivileges(handle.node);
+    });
+  }
+
+  /** lseek(2) with SEEK_DATA or SEEK_HOLE, as `FileSystem.lseek`. */
+  seek(handle: FileHandle, offset: number, whence: 'data' | 'hole'): number {
+    const staged = contentOf(handle);
+    const bytes = staged?.bytes ?? handle.pinned?.version.bytes ?? 0;
+    // An object has no holes but the one at its end.
+    const whole = offset >= bytes ? undefined : whence === 'data' ? offset : bytes;
+    const found = staged === undefined ? whole : staged.seek(offset, whence);
+    if (found === undefined) throw new FsError('ENXIO', `seek ${whence}`);
+    return found;
+  }
+
+  /** Returns when what was written is safe: in the bucket, or accepted by the journal. */
   async flush(handle: FileHandle, signal: AbortSignal): Promise<void> {
-    const { node, staged } = handle;
-    if (staged !== undefined && staged !== node.staged) {
-      // Put aside by an earlier flush, which could say so to one caller only.
-      if (staged.dirty && !node.unlinked) throw staleFile;
-      return;
+    if (this.#isUnsaved(handle)) {
+      const { node } = handle;
+      await node.changing.run(async () => await this.#saveOrAccept(node, signal), signal);
     }
-    if (node.staged?.dirty === true && !node.unlinked) await this.save(node, signal);
+  }
+
+  /** Returns when the bucket has what was written. */
+  async fsync(handle: FileHandle, signal: AbortSignal): Promise<void> {
+    if (this.#isUnsaved(handle)) await this.save(handle.node, signal);
   }
 
   async save(node: FileNode, signal: AbortSignal): Promise<void> {
@@ -171,44 +200,7 @@ export class Writer {
 
   /** The same for who holds the node's lock, but no claim in the tree's. */
   async saveLocked(node: FileNode, signal: AbortSignal): Promise<void> {
-    const { staged } = node;
-    if (staged?.dirty !== true || node.unlinked) return;
-    try {
-      this.#saved(node, staged, await this.#send(node, staged, signal));
-    } catch (error) {
-      throw await this.#notSaved(node, staged, error);
-    }
-    // Without the mark a crash would only keep what the bucket has too.
-    await staged.mark().catch((error: unknown) => this.#parts.log.warn('not-marked', { error }));
-  }
-
-  /** Sends what `staged` holds; finds what an earlier try may have stored already. */
-  async #send(node: FileNode, staged: StagedFile, signal: AbortSignal): Promise<ObjectVersion> {
-    try {
-      return await this.#upload(node, staged, signal);
-    } catch (error) {
-      if (!isConflict(error) || !staged.inDoubt) throw error;
-      const { store, key } = filePlaceOf(node);
-      const present = await store.head(key, signal);
-      const known = staged.recognize(present);
-      if (known === undefined) throw error;
-      if (known === 'all') return present;
-      staged.base = present;
-      return await this.#upload(node, staged, signal);
-    }
-  }
-
-  async #upload(node: FileNode, staged: StagedFile, signal: AbortSignal): Promise<ObjectVersion> {
-    const { parent } = node;
-    if (parent === undefined) throw staleFile;
-    const { uploader, treeLock } = this.#parts;
-    const target = {
-      place: () => filePlaceOf(node),
-      precondition: () => preconditionOf(staged.base),
-      hold: async <T>(work: () => Promise<T>): Promise<T> =>
-        await treeLock.run({ stay: [parent] }, work, signal),
-    };
-    return await uploader.upload(target, staged, signal);
+    await this.#saver.save(node, signal);
   }
 
   /** The last handle is gone: saves what came after the last flush, then frees the disk. */
@@ -216,40 +208,46 @@ export class Writer {
     if (node.staged === undefined) return;
     // Nobody could free the disk later: only the upload may be interrupted.
     await node.changing.run(async () => {
-      if (node.handles.size > 0) return;
+      const { staged } = node;
+      if (node.handles.size > 0 || staged === undefined) return;
       // A failed flush has told its caller: a second try behind its back could surprise it.
-      if (node.staged?.failed === false) {
-        await this.saveLocked(node, signal).catch(() => undefined);
+      if (staged.dirty && !staged.failed && !staged.isAccepted && !node.unlinked) {
+        await this.#saveOrAccept(node, signal).catch(() => undefined);
       }
-      if (node.handles.size > 0) return;
-      if (this.#loginSaves.wants(node)) this.#loginSaves.add(node);
-      else await this.#letGo(node);
+      if (node.handles.size === 0) await this.#letGoUnlessHeld(node);
     }, never);
   }
 
-  /** Saves a file that nobody has open, and frees the disk; puts it aside when no login can help. */
-  async #saveUnused(node: FileNode, signal: AbortSignal): Promise<void> {
+  /**
+   * For a journal: saves what it has accepted, and frees the disk when nobody has it open. Content
+   * that was changed since, and is still open, is left alone: its close asks again.
+   */
+  async saveLater(node: FileNode, signal: AbortSignal): Promise<void> {
     await node.changing.run(async () => {
-      if (node.handles.size > 0) return;
+      if (node.handles.size > 0 && node.staged?.isAccepted !== true) return;
       await this.saveLocked(node, signal).catch(() => undefined);
       signal.throwIfAborted();
-      if (node.handles.size === 0 && !this.#loginSaves.wants(node)) await this.#letGo(node);
+      if (node.handles.size === 0) await this.#letGoUnlessHeld(node);
     }, signal);
   }
 
   /**
-   * Brings a short file to the local disk for those who have it open, before its object goes. Who
-   * has a longer one open keeps what is in memory. Call with the node's lock.
+   * Brings what those need who have a file open to the local disk, before its object goes. Where
+   * that fails they get ESTALE for what is not in memory. Call with the node's lock.
    */
   async preserve(node: FileNode, signal: AbortSignal): Promise<void> {
     const { version, staged, handles } = node;
-    if (staged !== undefined || version === undefined || version.bytes > PRESERVED_BYTES) return;
-    const isRead = [...handles].some(({ pinned }) => pinned?.version.etag === version.etag);
-    if (!isRead) return;
     try {
-      await this.#stage(node, version, Infinity, signal);
+      if (staged !== undefined) {
+        if (handles.size > 0) await staged.fetch(signal);
+        return;
+      }
+      const isRead = [...handles].some(({ pinned }) => pinned?.version.etag === version?.etag);
+      if (version === undefined || !isRead) return;
+      const whole = await this.#stage(node, version, Infinity);
+      await whole.fetch(signal);
       // Its last reader may have left meanwhile, when there was nothing to free.
-      if (handles.size === 0) await this.#letGo(node);
+      if (handles.size === 0) await this.#saver.letGo(node);
     } catch (error) {
       this.#parts.log.warn('not-preserved', { name: node.name, error });
     }
@@ -257,10 +255,7 @@ export class Writer {
 
   /** Forgets clean local content that the bucket has overtaken. */
   async supersede(node: FileNode): Promise<void> {
-    const { staged } = node;
-    this.#staged.delete(node);
-    node.staged = undefined;
-    await staged?.discard();
+    await this.#saver.supersede(node);
   }
 
   /**
@@ -271,16 +266,30 @@ export class Writer {
   async sync(signal: AbortSignal): Promise<void> {
     const waiting = [...this.unsaved()].values();
     let failed = 0;
+    let isAway = false;
     const save = async (): Promise<void> => {
       for (const node of waiting) {
-        await this.save(node, signal).catch(() => {
-          failed += 1;
-        });
+        // What is in a journal need not be asked for again and again while nobody answers.
+        if (isAway && this.#parts.journal?.keeps(node) === true) failed += 1;
+        else {
+          await this.save(node, signal).catch((error: unknown) => {
+            failed += 1;
+            isAway ||= isPassing(error);
+          });
+        }
       }
     };
     await Promise.all(Array.from({ length: PARALLEL_SAVES }, save));
     signal.throwIfAborted();
     if (failed > 0) throw notAllSaved(failed);
+  }
+
+  /** Saves what was accepted of the files in `directory`. @throws what the first save fails with. */
+  async saveIn(directory: DirectoryNode, signal: AbortSignal): Promise<void> {
+    const isWanted = (node: FileNode): boolean =>
+      node.parent === directory && this.#parts.journal?.keeps(node) === true;
+    const save = async (node: FileNode): Promise<void> => await this.save(node, signal);
+    await inParallel([...this.unsaved()].filter(isWanted), PARALLEL_SAVES, save);
   }
 
   /**
@@ -290,11 +299,15 @@ export class Writer {
   async recover(
     storeOf: (bucket: string) => ObjectStore | undefined,
     signal: AbortSignal,
+    claimed?: (folder: string) => Promise<ReadonlySet<string>>,
   ): Promise<void> {
     const { staging, uploader, log } = this.#parts;
     try {
-      const { kept, uploads } = await staging.takeOver();
-      for (const { name, path } of kept) this.#failures.add(name, diedUnsaved, path);
+      const { kept, uploads } = await staging.takeOver(claimed);
+      for (const content of kept) {
+        this.#saver.failures.add(content.name, diedUnsaved, content.path);
+        await this.#completeKept(content, storeOf, signal);
+      }
       for (const { upload, forget } of uploads) {
         const store = storeOf(upload.bucket);
         if (store !== undefined) await uploader.abandon(store, upload, forget, signal);
@@ -304,124 +317,164 @@ export class Writer {
     }
   }
 
-  /** Puts everything unsaved aside, and frees the rest. */
+  /** An earlier life has left the content of `name`, which was put aside at `path`. */
+  leftAside(name: string, path: string): void {
+    this.#saver.failures.add(name, diedUnsaved, path);
+  }
+
+  /** Puts everything unsaved aside, and frees the rest; what a journal has stays. */
   async close(): Promise<void> {
-    await this.#loginSaves[Symbol.asyncDispose]();
-    for (const node of [...this.#staged]) {
-      await node.changing.run(async () => await this.#letGo(node), never);
+    for (const node of this.#saver.staged) {
+      await node.changing.run(async () => await this.#leaveOrLetGo(node), never);
     }
     await this.#parts.staging.close();
   }
 
-  async #stagePinned(handle: FileHandle, bytes: number, signal: AbortSignal): Promise<StagedFile> {
-    const { node, pinned } = handle;
-    handle.staged = await this.#stage(node, pinned?.version, bytes, signal);
-    return handle.staged;
+  async #writeLocked(
+    handle: FileHandle,
+    offset: number,
+    bytes: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { node } = handle;
+    await this.#change(handle, Infinity, signal, async (staged) => {
+      this.#touch(node, staged);
+      await staged.write(handle.append ? staged.bytes : offset, bytes);
+      this.#parts.attributes.dropPrivileges(node);
+      this.#saver.sendEarly(node, staged);
+    });
   }
 
-  /** Brings the first `bytes` of `version` to the local disk. */
+  /** Writes as much as there is memory for, now; returns how much. */
+  #take(node: FileNode, staged: StagedFile, offset: number, bytes: Uint8Array): number {
+    const taken = staged.take(offset, bytes);
+    if (taken === 0) return 0;
+    this.#touch(node, staged);
+    this.#parts.attributes.dropPrivileges(node);
+    this.#saver.sendEarly(node, staged);
+    return taken;
+  }
+
+  /** Changes the content that `handle` writes, of which at first so many bytes of its base count. */
+  async #change(
+    handle: FileHandle,
+    baseBytes: number,
+    signal: AbortSignal,
+    work: (staged: StagedFile) => Promise<void>,
+  ): Promise<void> {
+    const { node, pinned } = handle;
+    await node.changing.run(async () => {
+      handle.staged = contentOf(handle) ?? (await this.#stage(node, pinned?.version, baseBytes));
+      await work(handle.staged);
+    }, signal);
+  }
+
+  /** Counts a change: from now on the name is there whatever the store says. */
+  #touch(node: FileNode, staged: StagedFile): void {
+    const first = !staged.dirty;
+    staged.touch(this.#parts.clock.now());
+    if (first) node.parent?.directory.addLocal(node.name, 'file');
+  }
+
+  /** Local content that begins as the first `bytes` of `version`. */
   async #stage(
     node: FileNode,
     version: ObjectVersion | undefined,
     bytes: number,
-    signal: AbortSignal,
   ): Promise<StagedFile> {
-    const { staging, reader, clock } = this.#parts;
-    const staged = await staging.create(node.name, version);
+    const { staging, clock } = this.#parts;
     const kept = Math.min(bytes, version?.bytes ?? 0);
-    if (version !== undefined && kept > 0) {
-      const take = async (offset: number, chunk: Uint8Array): Promise<void> =>
-        await staged.write(offset, chunk);
-      try {
-        await reader.copy(node, version, kept, take, signal);
-      } catch (error) {
-        await staged.discard();
-        throw error;
-      }
-    }
+    const staged =
+      version === undefined
+        ? await staging.create(node.name)
+        : await staging.begin(node.name, this.#originOf(node), version, kept);
     if (kept !== version?.bytes) staged.touch(clock.now());
     this.adopt(node, staged);
     return staged;
   }
 
+  #originOf(node: FileNode): StagedOrigin {
+    const { reader } = this.#parts;
+    const pins: BasePins = {
+      pin: (version) => reader.pin(node, version),
+      unpin: (pinned) => reader.unpin(pinned),
+      read: (...args) => reader.read(...args),
+    };
+    return { place: () => contentPlaceOf(node), pins };
+  }
+
+  /** Whether what `handle` writes is not in the bucket. */
+  #isUnsaved({ node, staged }: FileHandle): boolean {
+    if (staged !== undefined && staged !== node.staged) {
+      // Put aside by an earlier flush, which could say so to one caller only.
+      if (staged.dirty && !node.unlinked) throw staleFile;
+      return false;
+    }
+    return node.staged?.dirty === true && !node.unlinked;
+  }
+
+  async #saveOrAccept(node: FileNode, signal: AbortSignal): Promise<void> {
+    const { staged } = node;
+    if (staged?.dirty !== true || node.unlinked) return;
+    if ((await this.#parts.journal?.accept(node, staged, signal)) === true) staged.accepted();
+    else await this.saveLocked(node, signal);
+  }
+
+  /** What a journal has is left where the next mount finds it. */
+  async #leaveOrLetGo(node: FileNode): Promise<void> {
+    const { staged } = node;
+    const isLeft = staged?.dirty === true && staged.isAccepted && !node.unlinked;
+    if (isLeft && this.#parts.journal?.keeps(node) === true) await this.#saver.leave(node);
+    else await this.#saver.letGo(node);
+  }
+
+  async #letGoUnlessHeld(node: FileNode): Promise<void> {
+    const { staged } = node;
+    const isHeld = staged?.dirty === true && !node.unlinked && this.#isHeld(node);
+    if (!isHeld) await this.#saver.letGo(node);
+  }
+
+  #isHeld(node: FileNode): boolean {
+    return this.#parts.journal?.holds(node) === true;
+  }
+
   async #saveAndLetGo(node: FileNode, signal: AbortSignal): Promise<void> {
     try {
-      await this.saveLocked(node, signal);
+      await this.#saveOrAccept(node, signal);
     } catch (error) {
       // Nothing is lost: the caller knows, and the bucket has the content before.
-      if (node.handles.size === 0 && !this.#loginSaves.has(node)) await this.#drop(node);
+      if (node.handles.size === 0 && !this.#isHeld(node)) await this.#saver.drop(node);
       throw error;
     }
-    if (node.handles.size === 0) await this.#letGo(node);
+    if (node.handles.size === 0) await this.#letGoUnlessHeld(node);
   }
 
-  #saved(node: FileNode, staged: StagedFile, version: ObjectVersion): void {
-    staged.savedAs(version);
-    // Its earlier failures are mended.
-    this.#failures.mended(node);
-    node.version = version;
-    node.cachedEtag = version.etag;
-    this.#parts.attributes.uploaded(node, staged.mtimeMs);
-    node.parent?.directory.changed(node.name, { type: 'file', version });
-    node.parent?.directory.dropLocal(node.name);
-  }
-
-  /** Notes the failure, puts the bytes aside when no retry can help, and names the error. */
-  async #notSaved(node: FileNode, staged: StagedFile, error: unknown): Promise<unknown> {
-    if (isAbort(error)) return error;
-    staged.saveFailed();
-    this.#loginSaves.failed(staged, error);
-    if (!isConflict(error)) {
-      this.#failures.add(node.name, error, undefined, node);
-      return error;
-    }
-    await this.#putAside(node, staged, error);
-    const mustBeNew = staged.exclusive && staged.base === undefined;
-    const errno = mustBeNew ? 'EEXIST' : 'ESTALE';
-    return new FsError(errno, `save ${node.name}: somebody else changed it`, { cause: error });
-  }
-
-  /** Ends local content: unsaved bytes are put aside. */
-  async #letGo(node: FileNode): Promise<void> {
-    const { staged } = node;
-    if (staged?.dirty === true && !node.unlinked) {
-      await this.#putAside(node, staged, this.failures.at(-1)?.message);
-    } else {
-      await this.#drop(node);
-    }
-  }
-
-  async #putAside(node: FileNode, staged: StagedFile, error: unknown): Promise<void> {
-    const keptAt = await this.#parts.staging.keep(staged, node.name);
-    this.#failures.add(node.name, error, keptAt);
-    this.#forget(node);
-  }
-
-  async #drop(node: FileNode): Promise<void> {
-    const { staged, version } = node;
-    const place = version === undefined || node.removed ? undefined : filePlaceOf(node);
-    this.#forget(node);
-    if (staged === undefined) return;
+  /** Fetches what kept bytes lack, while the object is what it was; else the note stays. */
+  async #completeKept(
+    content: KeptContent,
+    storeOf: (bucket: string) => ObjectStore | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { lacks, path } = content;
+    const { staging, reader, log } = this.#parts;
+    const store = lacks && storeOf(lacks.bucket);
+    if (lacks === undefined || store === undefined) return;
+    const place = { store, key: lacks.key };
+    const pins: BasePins = {
+      pin: (version) => reader.pinAt(() => place, version),
+      unpin: (pinned) => reader.unpin(pinned),
+      read: (...args) => reader.read(...args),
+    };
+    const staged = await staging.reopen(content, pins);
     try {
-      const isSaved = !staged.dirty && staged.base?.etag === version?.etag;
-      if (!isSaved || version === undefined || place === undefined) return;
-      await this.#parts.kept?.keep(place, version, staged, never);
+      if (staged.missingBytes > COMPLETED_BYTES) return;
+      await staged.fetch(signal);
+      await staged.keep(path);
     } catch (error) {
-      this.#parts.log.warn('not-cached', { name: node.name, error });
+      log.warn('kept-in-part', { path, error });
     } finally {
-      await staged.discard();
+      await staged.leave();
     }
-  }
-
-  #forget(node: FileNode): void {
-    const unsaved = node.staged?.dirty === true;
-    this.#staged.delete(node);
-    node.staged = undefined;
-    if (!unsaved) return;
-    // The kernel's pages show what was lost, and the name may lead elsewhere.
-    node.cachedEtag = undefined;
-    node.parent?.directory.dropLocal(node.name);
-    node.parent?.directory.invalidate(node.name);
   }
 }
 

@@ -7,6 +7,8 @@
 /** The content that all handles on one version of a file share. */
 export interface Content {
   bytes: Buffer;
+  /** 1 for each byte that is as in the object before, which nobody has downloaded for sure. */
+  based: Uint8Array;
   /** Not in the bucket yet. */
   dirty: boolean;
   /** Never in the bucket so far. */
@@ -15,8 +17,10 @@ export interface Content {
   mustBeNew: boolean;
   /** Undefined once the name leads elsewhere. */
   path: string | undefined;
-  /** Unlinked or replaced by this mount: never saved. */
+  /** Unlinked or replaced by this mount: never saved, and there as long as somebody has it open. */
   unlinked: boolean;
+  /** Where its object may still be, then. */
+  remainsAt: string | undefined;
   /** Somebody else changed the object: it cannot be saved, and reads may end. */
   stale: boolean;
   /** A save was refused: its bytes are in `kept`. */
@@ -30,14 +34,19 @@ export interface ModelHandle {
   readonly append: boolean;
 }
 
+/** Bytes that were put aside: of those that only the object had there may be zeros. */
+export type Kept = Pick<Content, 'bytes' | 'based'>;
+
 export type Outcome = string;
 
 export class FileModel {
   readonly bucket = new Map<string, Buffer>();
   readonly viewed = new Set<string>();
   readonly files = new Map<string, Content>();
+  /** Of files that were unlinked while open. */
+  readonly #unlinked = new Set<Content>();
   /** Bytes that could not be saved. */
-  readonly kept: string[] = [];
+  readonly kept: Kept[] = [];
 
   isFile(path: string): boolean {
     if (this.isDirectory(path)) return false;
@@ -87,11 +96,13 @@ export class FileModel {
     if (open !== undefined) return open;
     const content: Content = {
       bytes: this.bytesAt(path),
+      based: new Uint8Array(this.bytesAt(path).length).fill(1),
       dirty: false,
       fresh: !this.bucket.has(path),
       mustBeNew: false,
       path,
       unlinked: false,
+      remainsAt: undefined,
       stale: false,
       lost: false,
       handles: 0,
@@ -110,7 +121,7 @@ export class FileModel {
   save(content: Content): Outcome {
     if (!content.dirty || content.unlinked || content.lost) return 'ok';
     if (content.stale || content.path === undefined) {
-      this.kept.push(content.bytes.toString('latin1'));
+      this.kept.push({ bytes: content.bytes, based: content.based });
       this.detach(content);
       content.lost = true;
       return content.fresh && content.mustBeNew ? 'EEXIST' : 'ESTALE';
@@ -126,6 +137,7 @@ export class FileModel {
     const resized = Buffer.alloc(bytes);
     content.bytes.copy(resized);
     content.bytes = resized;
+    content.based = fitted(content.based, bytes);
     content.dirty = true;
   }
 
@@ -135,6 +147,23 @@ export class FileModel {
     content.bytes.copy(written);
     bytes.copy(written, offset);
     content.bytes = written;
+    content.based = fitted(content.based, end).fill(0, offset, offset + bytes.length);
+    content.dirty = true;
+  }
+
+  /** fallocate: zeros where it says so, and longer where that reaches beyond the end. */
+  allocate(content: Content, start: number, end: number, zeroes: boolean, keepSize: boolean): void {
+    const before = content.bytes;
+    const length = keepSize ? before.length : Math.max(before.length, end);
+    const until = Math.min(end, length);
+    if (!zeroes && length === before.length) return;
+    if (zeroes && until <= start) return;
+    const bytes = Buffer.alloc(length);
+    before.copy(bytes);
+    if (zeroes) bytes.fill(0, start, until);
+    content.bytes = bytes;
+    content.based = fitted(content.based, length);
+    if (zeroes) content.based.fill(0, start, until);
     content.dirty = true;
   }
 
@@ -145,6 +174,7 @@ export class FileModel {
     if (content.handles === 0) {
       this.save(content);
       this.detach(content);
+      this.#unlinked.delete(content);
     }
     return outcome;
   }
@@ -153,6 +183,8 @@ export class FileModel {
     const content = this.files.get(path);
     if (content !== undefined) {
       content.unlinked = true;
+      content.remainsAt = path;
+      this.#unlinked.add(content);
       this.detach(content);
     }
     // What somebody else made under the name of a file that was never saved is not ours.
@@ -228,6 +260,7 @@ export class FileModel {
       if (this.walk(path) !== 'ok' || this.isDirectory(path)) return false;
       this.bucket.set(path, bytes);
     }
+    for (const content of this.#unlinked) if (content.remainsAt === path) content.stale = true;
     const content = this.files.get(path);
     if (content !== undefined) {
       content.stale = true;
@@ -235,6 +268,12 @@ export class FileModel {
     }
     return true;
   }
+}
+
+function fitted(based: Uint8Array, bytes: number): Uint8Array {
+  const other = new Uint8Array(bytes);
+  other.set(based.subarray(0, bytes));
+  return other;
 }
 
 export function parentOf(path: string): string {

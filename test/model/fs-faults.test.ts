@@ -21,6 +21,14 @@ const step = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ op: fc.constant('rename' as const), path: anyPath, to: anyPath }),
   },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      op: fc.constant('lose' as const),
+      path: anyPath,
+      anew: fc.option(text, { nil: undefined }),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('expire' as const) }) },
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
@@ -116,6 +124,8 @@ async function take(
     if (mustAnswer) expect(['ok', 'ENOENT']).toContain(outcome);
     if (outcome === 'ok') expect(possible.of(path)).toContain(read);
     else if (outcome === 'ENOENT') expect(possible.of(path)).toContain(ABSENT);
+  } else if (step.op === 'lose') {
+    await lose(tree, path, step.anew, possible);
   } else if (step.op === 'unlink') {
     const outcome = await errnoOf(async () => await tree.unlink(path));
     if (outcome === 'ok') possible.is(path, [ABSENT]);
@@ -144,6 +154,35 @@ async function insist(tree: FileTree, path: string, text: string): Promise<strin
   }
   await tree.fs.release(id, tree.context);
   return outcome;
+}
+
+/**
+ * Unlinks a file while it is open, perhaps makes another of its name, and reads what is open: that
+ * is what it was, or an error.
+ */
+async function lose(
+  tree: FileTree,
+  path: string,
+  anew: string | undefined,
+  possible: Possible,
+): Promise<void> {
+  let handle: HandleId | undefined;
+  await errnoOf(async () => (handle = await tree.open(path)));
+  if (handle === undefined) return;
+  const id = handle;
+  const before = [...possible.of(path)];
+  const gone = await errnoOf(async () => await tree.unlink(path));
+  // A delete that is refused when the file is closed brings the name back.
+  possible.mayBe(path, [ABSENT]);
+  if (gone === 'ok' && anew !== undefined) {
+    const written = await errnoOf(async () => await tree.write(path, anew));
+    if (written === 'ok') possible.is(path, [anew]);
+    else possible.mayBe(path, [anew, '']);
+  }
+  let read = '';
+  const outcome = await errnoOf(async () => (read = (await tree.readHandle(id)).toString()));
+  if (outcome === 'ok') expect(before).toContain(read);
+  await tree.close(id);
 }
 
 /** Overwrites the start of a file; returns what it held. */

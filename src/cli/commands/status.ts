@@ -33,8 +33,15 @@ export function statusLines(status: Status, nowMs: number): readonly string[] {
   const { mounts } = status;
   return [
     ...(mounts.length === 0 ? ['No mounts.'] : mounts.flatMap((mount) => mountLines(mount, nowMs))),
+    ...leftLines(status.left),
     ...loginLines(status, nowMs),
   ];
+}
+
+function leftLines(left: Status['left']): readonly string[] {
+  if (left === undefined || left.files === 0) return [];
+  const what = `${countFiles(left.files)}, ${formatBytes(left.bytes)}`;
+  return [`Left by mounts that have ended, and not in a bucket: ${what} (wire recover --list)`];
 }
 
 function loginLines({ logins, loginsTrouble }: Status, nowMs: number): readonly string[] {
@@ -61,6 +68,7 @@ function mountLines(mount: Status['mounts'][number], nowMs: number): readonly st
     ...(unsavedFiles === 0
       ? []
       : [`not saved yet: ${countFiles(unsavedFiles)}, ${formatBytes(mount.unsavedBytes)}`]),
+    ...journalFacts(mount.writeBack, nowMs),
     ...readingFacts(mount.reading),
   ];
   // Of each file the last failure: earlier ones are the same story.
@@ -69,7 +77,10 @@ function mountLines(mount: Status['mounts'][number], nowMs: number): readonly st
     const place = keptAt === undefined ? '' : `; its bytes are kept in ${keptAt}`;
     return printable(`  ${formatUntil(atMs, nowMs)} not saved: ${name}: ${message}${place}`);
   });
-  return [`${mount.mountPoint}: ${facts.join(', ')} (pid ${mount.pid})`, ...failures];
+  const archived = (mount.reading?.archived ?? []).map((key) =>
+    printable(`  in cold storage, to be restored before it can be read: ${key}`),
+  );
+  return [`${mount.mountPoint}: ${facts.join(', ')} (pid ${mount.pid})`, ...failures, ...archived];
 }
 
 const enforcementWords: Readonly<Record<RightsStatus['enforcement'], string>> = {
@@ -78,6 +89,15 @@ const enforcementWords: Readonly<Record<RightsStatus['enforcement'], string>> = 
   'cannot tell': 'no telling whether the server enforces it',
   untested: 'not tested yet',
 };
+
+/** What waits in the journal; nothing where nothing does. */
+function journalFacts(writeBack: MountStatus['writeBack'], nowMs: number): readonly string[] {
+  if (writeBack === undefined || writeBack.files === 0) return [];
+  const { files, bytes, oldestMs, trouble } = writeBack;
+  const since = oldestMs === undefined ? '' : `, the oldest since ${formatUntil(oldestMs, nowMs)}`;
+  const why = trouble === undefined ? '' : ` (${trouble})`;
+  return [printable(`in the journal: ${countFiles(files)}, ${formatBytes(bytes)}${since}${why}`)];
+}
 
 /** Where what was read came from; nothing before the first read. */
 function readingFacts(reading: MountStatus['reading']): readonly string[] {

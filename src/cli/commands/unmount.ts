@@ -1,5 +1,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import type { UnsavedRest } from '../../daemon/unmount.ts';
+import { formatBytes } from '../../lib/bytes.ts';
 import { WireError } from '../../lib/wire-error.ts';
 import type { Bind, CommandContext } from '../context.ts';
 import { addExamples } from '../setting-flags.ts';
@@ -11,7 +13,7 @@ export function addUnmount(program: Command, bind: Bind): void {
     .summary('save everything and unmount')
     .description(
       'Wait until what was written is in the bucket, then unmount. A mount in use, or with something\n' +
-        'that cannot be saved, stays.',
+        'that cannot be saved, stays; what is in the journal of --write-back is left to the next mount.',
     )
     .argument('<mountpoint...>', 'folders to unmount')
     .option('--lazy', 'take it out of sight now and end when the last program is done with it')
@@ -36,7 +38,13 @@ async function runUnmount(context: CommandContext, command: Command): Promise<vo
     const mountPoint = resolve(context.workingDirectory, word);
     try {
       if (force === true) await daemon.forceUnmount(mountPoint, context.signal);
-      else await daemon.unmount(mountPoint, lazy ?? false, context.signal);
+      else {
+        const progress = ({ files, bytes }: UnsavedRest): void =>
+          context.terminal.live(
+            `Saving ${mountPoint}: ${files} ${files === 1 ? 'file' : 'files'}, ${formatBytes(bytes)} to go`,
+          );
+        await daemon.unmount(mountPoint, lazy ?? false, progress, context.signal);
+      }
       context.terminal.result(`Unmounted ${mountPoint}`);
     } catch (error) {
       if (!(error instanceof WireError) || context.signal.aborted) throw error;

@@ -57,7 +57,7 @@ export class Listing {
     writer.u64(at, ino);
     writer.u64(at + 8, cookie);
     writer.u32(at + 16, name.length);
-    writer.u32(at + 20, fileTypeBits[type] >>> 12);
+    writer.u32(at + 20, type === 'unknown' ? 0 : fileTypeBits[type] >>> 12);
     const from = at + sizes.dirent;
     writer.bytes.set(name, from);
     // The padding goes to another process: it must not hold what was here before.

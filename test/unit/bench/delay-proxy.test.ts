@@ -74,6 +74,14 @@ describe('the delay proxy', () => {
     expect(proxy.counts.requests).toEqual({ GET: 2, HEAD: 2 });
   });
 
+  it('tells copies from uploads, and takes no bytes of a body for a request', async () => {
+    const proxy = await echoBehindProxy(0);
+    const head = 'PUT /a HTTP/1.1\r\nHost: b\r\n';
+    await exchange(proxy, Buffer.from(`${head}X-Amz-Copy-Source: /b/c\r\n\r\n`));
+    await exchange(proxy, Buffer.from(`${head}\r\n\r\n\r\nGET /a HTTP/1.1`));
+    expect(proxy.counts.requests).toEqual({ COPY: 1, PUT: 1 });
+  });
+
   it('closes the connection when the server cannot be reached', async () => {
     const server = createServer();
     const url = await listen(server);

@@ -6,9 +6,11 @@ import type { Daemon, MountsRequest } from '../../../src/daemon/daemon.ts';
 import type { Starter, StartReport } from '../../../src/daemon/detach.ts';
 import type { LoginInput } from '../../../src/daemon/identity.ts';
 import type { CredentialsRequest } from '../../../src/daemon/issue-credentials.ts';
+import type { LeftFile } from '../../../src/daemon/left-behind.ts';
 import type { MountStatus } from '../../../src/daemon/mount.ts';
 import { silentLog } from '../../../src/lib/log.ts';
 import { Secret } from '../../../src/lib/secret.ts';
+import { WireError } from '../../../src/lib/wire-error.ts';
 import { FakeSignals } from '../daemon/fake-mounts.ts';
 
 export interface CliRun {
@@ -28,6 +30,9 @@ export class FakeCli {
   readonly credentials: CredentialsRequest[] = [];
   readonly served: (CredentialsRequest & { readonly port: number })[] = [];
   readonly detached: (readonly string[])[] = [];
+  /** What `wire recover` finds, and what was discarded of it. */
+  left: readonly LeftFile[] = [];
+  readonly discarded: string[] = [];
   environment: Record<string, string> = {};
   configFile = '/nowhere/config.yaml';
   isTTY = false;
@@ -142,6 +147,19 @@ export class FakeCli {
       forceUnmount: async (mountPoint) => {
         this.forced.push(mountPoint);
         await Promise.resolve();
+      },
+      listLeft: async () => await Promise.resolve(this.left),
+      exportLeft: async (folder) =>
+        await Promise.resolve(
+          this.left.map((file) => ({ file, path: `${folder}/${file.name}.${file.id}` })),
+        ),
+      discardLeft: async (id) => {
+        const file = this.left.find((each) => each.id === id);
+        if (file === undefined) {
+          throw new WireError('not-found', { tried: 'discard', answered: 'nothing' });
+        }
+        this.discarded.push(id);
+        return await Promise.resolve(file);
       },
       unmount: async (mountPoint, lazy) => {
         this.unmounts.push([mountPoint, lazy]);

@@ -23,15 +23,18 @@ describe('resolveSettings', () => {
       'cacheBytes',
       'cacheEncrypted',
       'cacheMode',
+      'capacityBytes',
       'consistency',
       'expiryWaitSeconds',
       'listTtlMs',
       'memoryBytes',
+      'posix',
       'region',
       'requesterPays',
       'scopes',
       'sessionName',
       'sessionPolicy',
+      'writeBack',
     ]);
   });
 

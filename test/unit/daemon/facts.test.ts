@@ -158,6 +158,19 @@ describe('logins that cannot be read', () => {
   });
 });
 
+describe('objects in cold storage', () => {
+  it('are named where somebody tried to read them, and cannot steer the terminal', () => {
+    const reading = { readBytes: 0, archived: ['old/\x1b[2Jraw.dat'] };
+    const mount = { mountPoint: '/b', source: 's3://b', state: 'ready', failures: [], reading };
+    const mounts = [{ ...mount, unsavedFiles: 0 }] as unknown as readonly MountStatus[];
+    const process = { pid: 7, version: '1', startedMs: 0, mounts };
+    const status = composeStatus([{ socketPath: '/s', status: process }], [], { logins: [] });
+    expect(statusLines(status, 0)[1]).toBe(
+      '  in cold storage, to be restored before it can be read: old/?[2Jraw.dat',
+    );
+  });
+});
+
 describe('a mount whose credentials cannot be renewed', () => {
   it('is degraded: identity, with the reason, in text and as JSON', () => {
     const reason = 'cannot renew the login at https://iam.example: 401 invalid_token; log in again';

@@ -8,6 +8,7 @@ import type {
   Attributes,
   Dirent,
   Entry,
+  NewNode,
   OpenFlags,
   ReadBytes,
   RequestContext,
@@ -153,6 +154,43 @@ export class FileTree implements AsyncDisposable {
   async mkdir(file: string): Promise<Entry> {
     const { parent, name } = await this.split(file);
     return await this.fs.mkdir(parent, name, 0o755, this.context);
+  }
+
+  async symlink(file: string, target: string): Promise<Entry> {
+    const { parent, name } = await this.split(file);
+    return await this.fs.symlink(parent, name, Buffer.from(target), this.context);
+  }
+
+  async mknod(file: string, node: Partial<NewNode> & Pick<NewNode, 'type'>): Promise<Entry> {
+    const { parent, name } = await this.split(file);
+    const all = { mode: 0o644, device: { major: 0, minor: 0 }, ...node };
+    return await this.fs.mknod(parent, name, all, this.context);
+  }
+
+  async readlink(file: string): Promise<string> {
+    const inode = await this.inode(file);
+    return Buffer.from(await this.fs.readlink(inode, this.context)).toString();
+  }
+
+  async getxattr(file: string, name: string): Promise<string> {
+    const inode = await this.inode(file);
+    const value = await this.fs.getxattr(inode, Buffer.from(name), this.context);
+    return Buffer.from(value).toString();
+  }
+
+  async setxattr(file: string, name: string, value: string, flags = {}): Promise<void> {
+    const inode = await this.inode(file);
+    const all = { create: false, replace: false, ...flags };
+    await this.fs.setxattr(inode, Buffer.from(name), Buffer.from(value), all, this.context);
+  }
+
+  async removexattr(file: string, name: string): Promise<void> {
+    await this.fs.removexattr(await this.inode(file), Buffer.from(name), this.context);
+  }
+
+  async listxattr(file: string): Promise<string[]> {
+    const names = this.fs.listxattr(await this.inode(file));
+    return names.map((name) => Buffer.from(name).toString()).sort();
   }
 
   async unlink(file: string): Promise<void> {

@@ -5,9 +5,12 @@ import { describe, expect, it } from 'vitest';
 import { BlockCache } from '../../../src/cache/block-cache.ts';
 import { Endpoint } from '../../../src/cache/endpoint.ts';
 import { MemoryBudget } from '../../../src/cache/memory-budget.ts';
-import type { PinnedVersion } from '../../../src/fs/pinned-version.ts';
-import { newPosition, Reader, type ReaderOptions } from '../../../src/fs/reader.ts';
+import { toErrno } from '../../../src/fs/errno.ts';
+import { newPosition, type PinnedVersion } from '../../../src/fs/pinned-version.ts';
+import { Reader, type ReaderOptions } from '../../../src/fs/reader.ts';
 import { KiB, MiB } from '../../../src/lib/bytes.ts';
+import { createLog } from '../../../src/lib/log.ts';
+import { StoreError } from '../../../src/store/errors.ts';
 import { FaultyObjectStore } from '../../../src/store/faulty-object-store.ts';
 import { FakeClock } from '../../fixtures/fake-clock.ts';
 import { type DiskFaults, MemoryBlockDisk } from '../../fixtures/memory-block-disk.ts';
@@ -29,6 +32,8 @@ class ReaderRig implements AsyncDisposable {
   readonly store: MemoryObjectStore;
   readonly disk: MemoryBlockDisk | undefined;
   readonly readers: Reader[] = [];
+  /** What was logged. */
+  readonly warnings: string[] = [];
   readonly content: Buffer;
 
   constructor(content: Buffer, disk?: MemoryBlockDisk, memoryBytes: number = 8 * MiB) {
@@ -43,7 +48,12 @@ class ReaderRig implements AsyncDisposable {
 
   reader(endpoint = 'https://s3.test'): Reader {
     const { blocks, clock, disk } = this;
-    const options: ReaderOptions = { blocks, clock, disk, endpoint: new Endpoint(endpoint) };
+    const log = createLog(
+      (line) => this.warnings.push(line),
+      'warn',
+      () => 0,
+    );
+    const options: ReaderOptions = { blocks, clock, log, disk, endpoint: new Endpoint(endpoint) };
     const reader = new Reader(options);
     this.readers.push(reader);
     return reader;
@@ -88,6 +98,23 @@ describe('reading from memory', () => {
     await rig.read(one, await rig.pin(one), 0, MiB);
     await rig.read(two, await rig.pin(two), 0, MiB);
     expect(rig.store.calls.read).toBe(read);
+  });
+
+  it('names an object in cold storage in log and status, once', async () => {
+    await using rig = new ReaderRig(pattern(MiB));
+    const reader = rig.reader();
+    const pinned = await rig.pin(reader);
+    rig.store.read = async () =>
+      await Promise.reject(
+        new StoreError('archived', 'read bucket/key', { status: 403, code: 'x' }),
+      );
+    for (let nth = 0; nth < 2; nth += 1) {
+      const read = reader.read(pinned, { start: 0, end: 10 }, newPosition(), () => forever);
+      await expect(read).rejects.toSatisfy((error: unknown) => toErrno(error) === 'EIO');
+    }
+    expect(reader.figures.archived).toEqual(['key']);
+    expect(rig.warnings).toHaveLength(1);
+    expect(rig.warnings[0]).toContain('"event":"object-archived","key":"key"');
   });
 
   it('takes an object of another endpoint for another, though its names are the same', async () => {
@@ -185,6 +212,8 @@ describe('reading over a disk', () => {
     const { fetchedBytes } = reader.figures;
     const again = await rig.pin(reader);
     await rig.read(reader, again, 0, 4 * MiB);
+    // A load is counted when it ends, which is a moment after its last block is there.
+    await turn();
     const { diskBytes, fetchedBytes: now } = reader.figures;
     expect(diskBytes).toBeGreaterThan(0);
     expect(diskBytes + now - fetchedBytes).toBe(4 * MiB);

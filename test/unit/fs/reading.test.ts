@@ -96,45 +96,6 @@ describe('reading', () => {
     await tree.close(handle);
   });
 
-  it('answers an unlinked open file from what is in memory, else with ESTALE', async () => {
-    await using tree = await FileTree.make({ memoryBytes: 4 * MiB });
-    tree.store.set('f', pattern(40 * MiB));
-    const handle = await tree.open('f');
-    await tree.readHandle(handle, 0, 10);
-    await tree.unlink('f');
-    expect(await errnoOf(async () => await tree.entry('f'))).toBe('ENOENT');
-    expect((await tree.readHandle(handle, 4, 4)).readUInt32LE()).toBe(4);
-    expect(await errnoOf(async () => await tree.readHandle(handle, 39 * MiB, 4))).toBe('ESTALE');
-    await tree.close(handle);
-  });
-
-  it('goes on reading a file of up to 16 MiB that another was renamed over', async () => {
-    await using tree = await FileTree.make({ memoryBytes: 4 * MiB });
-    const content = pattern(16 * MiB);
-    tree.store.set('config', content);
-    const handle = await tree.open('config');
-    await tree.write('config.tmp', 'new');
-    await tree.rename('config.tmp', 'config');
-    expect((await tree.readHandle(handle)).equals(content)).toBe(true);
-    expect(await tree.read('config')).toBe('new');
-    await tree.close(handle);
-    expect(tree.store.keys()).toEqual(['config']);
-    expect(tree.fs.state).toMatchObject({ openHandles: 0, unsavedFiles: 0 });
-  });
-
-  it('goes on reading a longer file that another was renamed over, as far as it is in memory', async () => {
-    await using tree = await FileTree.make({ memoryBytes: 4 * MiB });
-    tree.store.set('config', pattern(40 * MiB));
-    const handle = await tree.open('config');
-    await tree.readHandle(handle, 0, 10);
-    await tree.write('config.tmp', 'new');
-    await tree.rename('config.tmp', 'config');
-    expect((await tree.readHandle(handle, 4, 4)).readUInt32LE()).toBe(4);
-    expect(await errnoOf(async () => await tree.readHandle(handle, 39 * MiB, 4))).toBe('ESTALE');
-    expect(await tree.read('config')).toBe('new');
-    await tree.close(handle);
-  });
-
   it('gives an error, never wrong bytes, when the store sends too few', async () => {
     const clock = new FakeClock();
     const store = new MemoryObjectStore({ clock });

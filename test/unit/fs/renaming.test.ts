@@ -60,6 +60,25 @@ describe('renaming over a store that fails', () => {
     expect([await tree.list('d'), (await tree.list('z')).sort()]).toEqual([['b'], ['a', 'b', 'c']]);
   });
 
+  it('leaves what somebody else has changed or made below the old name, and says so', async () => {
+    let isChanged = false;
+    await using setup = await failingTree(() => {
+      // All copies are there, and nothing is deleted yet.
+      if (setup.store.calls.copy === 3 && setup.store.keys().includes('z/c') && !isChanged) {
+        isChanged = true;
+        setup.store.set('d/b', 'changed');
+        setup.store.set('d/theirs', 'made');
+      }
+      return undefined;
+    });
+    const { tree, store } = setup;
+    for (const key of ['d/a', 'd/b', 'd/c']) store.set(key, key);
+    await tree.rename('d', 'z');
+    expect(store.keys()).toEqual(['d/b', 'd/theirs', 'z/a', 'z/b', 'z/c']);
+    expect([text(store, 'd/b'), text(store, 'z/b')]).toEqual(['changed', 'd/b']);
+    expect((await tree.list('d')).sort()).toEqual(['b', 'theirs']);
+  });
+
   it('turns a rename back with EACCES when policy lets nobody delete', async () => {
     let denied = true;
     await using setup = await failingTree(({ method, key }) =>
@@ -117,15 +136,21 @@ describe('renaming beside other changes', () => {
   });
 
   it('stops changes only below the directory that moves', async () => {
-    await using setup = await failingTree(({ method }) =>
-      method === 'copy' ? { delayMs: 1000 } : undefined,
-    );
+    let copies = (): void => undefined;
+    const copying = new Promise<void>((resolve) => {
+      copies = resolve;
+    });
+    await using setup = await failingTree(({ method }) => {
+      if (method !== 'copy') return undefined;
+      copies();
+      return { delayMs: 1000 };
+    });
     const { tree, store, clock } = setup;
     for (const key of ['d/a', 'e/a']) store.set(key, key);
     const below = await tree.create('d/below');
     await tree.writeHandle(below, 0, 'below');
     const moved = tree.rename('d', 'z');
-    await clock.sleeper();
+    await copying;
     const saved = tree.fs.flush(below, tree.context);
     await tree.write('e/beside', 'beside');
     await tree.mkdir('e/made');

@@ -1,4 +1,4 @@
-import { readdir, rename, rm } from 'node:fs/promises';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { MiB } from '../../../src/lib/bytes.ts';
@@ -41,6 +41,28 @@ async function die(tree: FileTree): Promise<void> {
     const dead = name.replace(/^life-\d+-/, 'life-4194305-');
     await rename(path.join(tree.stagingDir, name), path.join(tree.stagingDir, dead));
   }
+}
+
+/** A second later, when what was written is on the disk, with notes of what is not. */
+async function onDisk(
+  tree: FileTree,
+  wanted: { readonly files: number; readonly notes: number },
+): Promise<void> {
+  await tree.clock.advance(1001);
+  for (let looks = 0; looks < 2000; looks += 1) {
+    const lives = (await readdir(tree.stagingDir)).map((name) => path.join(tree.stagingDir, name));
+    const names = (await Promise.all(lives.map(async (life) => await pathsIn(life)))).flat();
+    const staged = names.filter((name) => path.basename(name).startsWith('staged-'));
+    const sizes = await Promise.all(staged.map(async (name) => (await stat(name)).size));
+    const files = sizes.filter((size) => size > 0).length;
+    const notes = names.filter((name) => /lacks-[^.]+\.json$/.test(name)).length;
+    if (files === wanted.files && notes === wanted.notes) return;
+  }
+  throw new Error('the bytes are not on the disk');
+}
+
+async function pathsIn(folder: string): Promise<string[]> {
+  return (await readdir(folder)).map((name) => path.join(folder, name));
 }
 
 describe('a save without an answer', () => {
@@ -129,15 +151,17 @@ describe('a save without an answer', () => {
       return undefined;
     });
     const { tree, store } = setup;
-    const handle = await tree.create('big');
-    await tree.writeHandle(handle, 0, Buffer.alloc(17 * MiB));
+    store.set('big', Buffer.alloc(17 * MiB));
+    const handle = await tree.open('big', { access: 'write' });
+    await tree.writeHandle(handle, 0, 'x');
     const flush = async (): Promise<void> => {
       await tree.fs.flush(handle, contextOf(giveUp.signal));
     };
     expect(await errnoOf(flush)).toBe('EINTR');
     expect([store.calls.startUpload, store.openUploads]).toEqual([1, 0]);
     await tree.close(handle);
-    expect(store.keys()).toEqual(['big']);
+    expect(store.bytesOf('big')?.[0]).toBe(0x78);
+    expect(store.openUploads).toBe(0);
   });
 });
 
@@ -164,14 +188,41 @@ describe('the staging folder', () => {
     await first.fs.fsync(saved, false, first.context);
     const again = await first.open('h', { access: 'write' });
     await first.writeHandle(again, 0, 'BA');
+    await onDisk(first, { files: 3, notes: 1 });
     await die(first);
-    await using second = await FileTree.make({ stagingDir: first.stagingDir });
+    const root = { kind: 'bucket', store: first.store, prefix: '' } as const;
+    await using second = await FileTree.make({ stagingDir: first.stagingDir, root });
     await second.fs.recovered;
     expect((await kept(first)).sort()).toEqual(['BAse', 'unsaved']);
     expect(await readdir(first.stagingDir)).toEqual(['kept']);
     const { failures } = second.fs.state;
     expect(failures.map(({ name }) => name).sort()).toEqual(['h', 'lost.txt']);
     expect(failures.every(({ keptAt }) => keptAt?.startsWith(first.stagingDir))).toBe(true);
+  });
+
+  it('keeps what a mount that died had changed of an object that is another by now, and tells what lacks', async () => {
+    await using first = await FileTree.make();
+    first.store.set('h', 'base');
+    const handle = await first.open('h', { access: 'write' });
+    await first.writeHandle(handle, 2, 'SE!');
+    await onDisk(first, { files: 1, notes: 1 });
+    await die(first);
+    first.store.set('h', 'theirs');
+    const root = { kind: 'bucket', store: first.store, prefix: '' } as const;
+    await using second = await FileTree.make({ stagingDir: first.stagingDir, root });
+    await second.fs.recovered;
+    const [bytes = '', note = ''] = (await kept(first)).sort();
+    expect(bytes).toBe('\0\0SE!');
+    expect(JSON.parse(note)).toMatchObject({
+      bucket: 'bucket',
+      key: 'h',
+      bytes: 5,
+      extents: [
+        [0, 2, 'base'],
+        [2, 5, 'local'],
+      ],
+    });
+    expect(text(first.store, 'h')).toBe('theirs');
   });
 
   it('keeps bytes that cannot be saved even when somebody removed their staged file', async () => {

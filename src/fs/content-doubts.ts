@@ -1,0 +1,42 @@
+/** What was sent to the bucket without hearing that it arrived. */
+import type { ETag, ObjectVersion } from '../store/object-store.ts';
+
+/** What a save has sent. */
+export interface SentContent {
+  readonly bytes: number;
+  /** What S3 calls such content, where that can be told. */
+  readonly etag: ETag | undefined;
+}
+
+interface Doubt extends SentContent {
+  readonly changes: number;
+}
+
+export class ContentDoubts {
+  #doubts: readonly Doubt[] = [];
+
+  get some(): boolean {
+    return this.#doubts.length > 0;
+  }
+
+  /** @param changes how many changes the content had seen. */
+  add(sent: SentContent, changes: number): void {
+    this.#doubts = [...this.#doubts, { ...sent, changes }];
+  }
+
+  /** How many changes the content had seen that was sent, and is `version` now. */
+  sentAs({ bytes, etag }: ObjectVersion): number | undefined {
+    const same = (sent: Doubt): boolean =>
+      sent.bytes === bytes && sent.etag !== undefined && bare(sent.etag) === bare(etag);
+    return this.#doubts.findLast(same)?.changes;
+  }
+
+  clear(): void {
+    this.#doubts = [];
+  }
+}
+
+/** Servers and SDKs differ in whether they give an ETag its quotes. */
+function bare(etag: ETag): string {
+  return etag.replaceAll('"', '');
+}

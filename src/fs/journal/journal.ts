@@ -1,0 +1,452 @@
+/**
+ * The intents of one life of a mount, in an append-only log. A row of files (`Segment`), of which
+ * only the last one grows; the first one goes when nothing in it is needed, so that no record that
+ * takes another back ever goes before that one. What stays long is copied to the end, so that the
+ * log takes at most twice what it holds, and some files.
+ *
+ * A record is written (write(2)) before its promise is kept: it survives the end of the process.
+ * Where notes are to be durable, those that wait share one fdatasync; elsewhere one follows within
+ * half a second.
+ */
+import { randomInt } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../../lib/clock.ts';
+import type { Log } from '../../lib/log.ts';
+import { Background } from '../background.ts';
+import {
+  type InlineContent,
+  type Intent,
+  type IntentNotes,
+  MOST_INLINE_BYTES,
+  type NotedIntent,
+} from './intents.ts';
+import type { Life } from './life.ts';
+import type { FileHead } from './record.ts';
+import { type ContentPlace, SEGMENT_BYTES, Segment } from './segment.ts';
+import { SharedSync } from './shared-sync.ts';
+
+export interface JournalOptions {
+  /** Made when something is noted. */
+  readonly folder: string;
+  readonly life: Life;
+  /** A note has reached the disk when it is promised. */
+  readonly durable: boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** `journal-<order>.log` */
+const SEGMENT_NAME = /^journal-\d{8,}\.log$/;
+
+/** Between a record and its way to the disk: with the sync itself less than a second. */
+const SYNC_AFTER_MS = 500;
+/** Files beyond those that twice the live records would take. */
+const SPARE_SEGMENTS = 2;
+
+export class Journal implements IntentNotes, AsyncDisposable {
+  readonly #options: JournalOptions;
+  readonly #segments: Segment[] = [];
+  readonly #entries = new Map<number, Entry>();
+  readonly #background = new Background();
+  readonly #sync: SharedSync;
+  /** Entries whose file is not known to be on the disk. */
+  readonly #unsettled = new Set<Entry>();
+  /** Forgotten, and that could not be written. */
+  readonly #unwritten = new Set<number>();
+  #spare: Segment | undefined;
+  #current: Segment | undefined;
+  #lastOrder = 0;
+  #lastId = 0;
+  #syncing = false;
+  #moving = false;
+  #trouble: Error | undefined;
+
+  constructor(options: JournalOptions) {
+    this.#options = options;
+    this.#sync = new SharedSync(options.folder);
+  }
+
+  /** Why nothing can be noted any more. */
+  get trouble(): Error | undefined {
+    return this.#trouble;
+  }
+
+  get folder(): string {
+    return this.#options.folder;
+  }
+
+  /** Oldest first. */
+  get entries(): readonly NotedIntent[] {
+    return [...this.#entries.values()];
+  }
+
+  /** Takes up what `loadJournal` found in the folder. */
+  adopt(segments: readonly Segment[], found: readonly FoundEntry[]): readonly NotedIntent[] {
+    this.#segments.push(...segments);
+    this.#lastOrder = Math.max(0, ...segments.map((segment) => segment.order));
+    return found.map(({ id, intent, segment, content, settled }) => {
+      this.#lastId = Math.max(this.#lastId, id);
+      const entry = new Entry(this.#writer, id, intent);
+      entry.settled = settled;
+      this.#place(entry, segment, content);
+      this.#entries.set(id, entry);
+      return entry;
+    });
+  }
+
+  async note(intent: Intent, content: InlineContent = []): Promise<NotedIntent> {
+    this.#lastId += 1;
+    const entry = new Entry(this.#writer, this.#lastId, intent);
+    this.#entries.set(entry.id, entry);
+    try {
+      await this.#write(entry, 'note', intent, content);
+    } catch (error) {
+      await entry.forget();
+      throw error;
+    }
+    return entry;
+  }
+
+  /** Lets go of the files and leaves them as they are. */
+  async leave(): Promise<void> {
+    await this.#background[Symbol.asyncDispose]();
+    this.#spare?.remove();
+    this.#spare = undefined;
+    this.#close(false);
+  }
+
+  /** Ends it; files without anything that is still promised are removed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#background[Symbol.asyncDispose]();
+    this.#spare?.remove();
+    const isDone = this.#entries.size === 0;
+    if (!isDone) {
+      await this.#settle().catch((error: unknown) => {
+        this.#options.log.error('journal-not-synced', { error });
+      });
+    }
+    this.#close(isDone);
+  }
+
+  #close(isDone: boolean): void {
+    for (const segment of this.#segments) {
+      if (isDone && segment.users === 0) segment.remove();
+      else segment.close();
+    }
+    this.#segments.length = 0;
+    this.#current = undefined;
+    this.#trouble ??= new Error('the journal is closed');
+  }
+
+  /** What entries may do here. */
+  get #writer(): EntryWriter {
+    return {
+      change: async (entry, intent, content) => {
+        const type = content === undefined ? 'change' : 'note';
+        await this.#write(entry, type, intent, content ?? []);
+      },
+      forget: (entry) => this.#forget(entry),
+    };
+  }
+
+  async #write(
+    entry: Entry,
+    type: 'note' | 'change',
+    intent: Intent,
+    content: InlineContent,
+  ): Promise<void> {
+    refuseLong(content);
+    const { durable } = this.#options;
+    const file = fileOf(intent);
+    // Its bytes first: a record never promises what is not there.
+    if (durable && file !== undefined) await syncFile(join(this.folder, file));
+    this.#append(entry, type, intent, content);
+    entry.settled = durable && file !== undefined;
+    if (!durable) {
+      if (file !== undefined) this.#unsettled.add(entry);
+      this.#syncSoon();
+      return;
+    }
+    await this.#synced();
+  }
+
+  /** Writes a record of `entry`, and what stands before it no longer counts. */
+  #append(entry: Entry, type: 'note' | 'change', intent: Intent, content: InlineContent): void {
+    const json = JSON.stringify(intent);
+    const segment = this.#segmentForNext();
+    const place = segment.append({ type, id: entry.id, json }, content, this.#options.durable);
+    entry.intent = intent;
+    this.#place(entry, segment, type === 'change' ? entry.place : place);
+    this.#shed();
+  }
+
+  #place(entry: Entry, segment: Segment, content: ContentPlace | undefined): void {
+    const before = [entry.segment, entry.place?.segment];
+    entry.segment = segment;
+    entry.place = content?.bytes === 0 ? undefined : content;
+    segment.users += 1;
+    if (entry.place !== undefined) entry.place.segment.users += 1;
+    for (const used of before) if (used !== undefined) used.users -= 1;
+  }
+
+  #forget(entry: Entry): void {
+    if (!this.#entries.delete(entry.id)) return;
+    this.#unsettled.delete(entry);
+    const { segment, place } = entry;
+    // Nothing of it was ever written.
+    if (segment === undefined) return;
+    this.#unwritten.add(entry.id);
+    try {
+      this.#writeForgotten();
+    } catch (error) {
+      // Tried again with the next record; until then a crash would find it as not done.
+      this.#options.log.warn('intent-not-forgotten', { error });
+    }
+    segment.users -= 1;
+    if (place !== undefined) place.segment.users -= 1;
+    this.#shed();
+  }
+
+  #writeForgotten(): void {
+    for (const id of this.#unwritten) {
+      this.#segmentAt().append({ type: 'forget', id, json: '' }, [], this.#options.durable);
+      this.#unwritten.delete(id);
+    }
+  }
+
+  #segmentForNext(): Segment {
+    if (this.#trouble !== undefined) throw this.#trouble;
+    if (this.#unwritten.size > 0) this.#writeForgotten();
+    return this.#segmentAt();
+  }
+
+  /** The file that grows; another when it is long enough. */
+  #segmentAt(): Segment {
+    const { folder, life, durable } = this.#options;
+    if (this.#current !== undefined && this.#current.bytes < SEGMENT_BYTES) return this.#current;
+    const next = this.#takeSpare() ?? this.#makeSegment(folder);
+    try {
+      const json = JSON.stringify({ ...life, durable });
+      next.append({ type: 'life', id: 0, json }, [], durable);
+    } catch (error) {
+      next.remove();
+      throw error;
+    }
+    this.#current = next;
+    this.#segments.push(next);
+    this.#compact();
+    return next;
+  }
+
+  #makeSegment(folder: string): Segment {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const head = this.#nextHead();
+    this.#sync.namesChanged();
+    return Segment.create(pathOf(folder, head), head);
+  }
+
+  #nextHead(): FileHead {
+    this.#lastOrder += 1;
+    // Never 0: what was never written is no salt.
+    return { order: this.#lastOrder, salt: randomInt(1, 2 ** 32) };
+  }
+
+  #takeSpare(): Segment | undefined {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    return spare;
+  }
+
+  /** Lets files go in which nothing is needed: from the first on, and none out of turn. */
+  #shed(): void {
+    for (let [first] = this.#segments; first?.users === 0; [first] = this.#segments) {
+      if (first === this.#current) return;
+      this.#segments.shift();
+      this.#recycle(first);
+    }
+  }
+
+  /** Keeps one file for the next turn: to go over what is there is much quicker than to grow. */
+  #recycle(segment: Segment): void {
+    const { durable, folder, log } = this.#options;
+    if (!durable || this.#spare !== undefined || segment.bytes < SEGMENT_BYTES) {
+      segment.remove();
+      return;
+    }
+    const head = this.#nextHead();
+    this.#background.start(async () => {
+      try {
+        await segment.reuse(pathOf(folder, head), head);
+      } catch (error) {
+        log.warn('journal-file-not-reused', { error });
+        segment.remove();
+        return;
+      }
+      // Its turn has passed when another was made meanwhile.
+      if (head.order === this.#lastOrder && this.#spare === undefined) this.#spare = segment;
+      else segment.remove();
+    });
+  }
+
+  /** Copies what is left in the first file to the end, when most of the log is done. */
+  #compact(): void {
+    if (this.#moving || this.#isCompact()) return;
+    this.#moving = true;
+    this.#background.start(async (signal) => {
+      try {
+        while (!signal.aborted && !this.#isCompact()) await this.#moveFirst(signal);
+      } catch (error) {
+        this.#options.log.warn('journal-not-compacted', { error });
+      } finally {
+        this.#moving = false;
+      }
+    });
+  }
+
+  #isCompact(): boolean {
+    if (this.#segments.length <= 2 * SPARE_SEGMENTS) return true;
+    let live = 0;
+    for (const entry of this.#entries.values()) live += entry.place?.bytes ?? 0;
+    return this.#segments.length * SEGMENT_BYTES <= 2 * live + SPARE_SEGMENTS * SEGMENT_BYTES;
+  }
+
+  async #moveFirst(signal: AbortSignal): Promise<void> {
+    const [first] = this.#segments;
+    for (const entry of [...this.#entries.values()]) {
+      if (signal.aborted) return;
+      if (entry.segment !== first && entry.place?.segment !== first) continue;
+      const { intent, segment, place } = entry;
+      const content = await entry.content();
+      // Only what is still as it was: whoever changed it wrote it at the end.
+      const isSame = entry.segment === segment && entry.place === place && entry.intent === intent;
+      if (!this.#entries.has(entry.id) || !isSame) continue;
+      this.#append(entry, 'note', intent, [content]);
+      if (entry.settled) this.#appendSettled(entry);
+    }
+    this.#shed();
+  }
+
+  /** Joins those who wait for the disk. */
+  async #synced(): Promise<void> {
+    try {
+      await this.#sync.run(() => this.#segments);
+    } catch (error) {
+      // What the kernel could not write it may have dropped: no later sync would tell.
+      this.#trouble ??= error instanceof Error ? error : new Error(String(error));
+      this.#options.log.error('journal-failed', { error });
+      throw error;
+    }
+  }
+
+  #syncSoon(): void {
+    if (this.#syncing) return;
+    this.#syncing = true;
+    this.#background.start(async (signal) => {
+      try {
+        await this.#options.clock.sleep(SYNC_AFTER_MS, signal);
+      } finally {
+        this.#syncing = false;
+      }
+      await this.#settle();
+    });
+  }
+
+  /** Brings files and records to the disk, and notes of which files that is known. */
+  async #settle(): Promise<void> {
+    for (const entry of [...this.#unsettled]) {
+      const file = fileOf(entry.intent);
+      this.#unsettled.delete(entry);
+      if (file === undefined) continue;
+      const isSettled = await syncFile(join(this.folder, file)).then(
+        () => true,
+        // Saved and removed meanwhile; or it stays in doubt, and only the end of the machine minds.
+        () => false,
+      );
+      // It may have been forgotten, or changed and be waiting again.
+      const isSame = this.#entries.has(entry.id) && fileOf(entry.intent) === file;
+      if (isSettled && isSame && !this.#unsettled.has(entry)) this.#appendSettled(entry);
+    }
+    await this.#synced();
+  }
+
+  #appendSettled(entry: Entry): void {
+    this.#segmentForNext().append({ type: 'settled', id: entry.id, json: '' }, [], false);
+    entry.settled = true;
+  }
+}
+
+interface EntryWriter {
+  change(entry: Entry, intent: Intent, content: InlineContent | undefined): Promise<void>;
+  forget(entry: Entry): void;
+}
+
+/** An intent as it was found in the files of a journal. */
+export interface FoundEntry {
+  readonly id: number;
+  readonly intent: Intent;
+  readonly segment: Segment;
+  readonly content: ContentPlace | undefined;
+  /** The file it names had reached the disk. */
+  readonly settled: boolean;
+}
+
+class Entry implements NotedIntent {
+  readonly id: number;
+  intent: Intent;
+  /** Where its last record is. */
+  segment: Segment | undefined;
+  place: ContentPlace | undefined;
+  /** The file it names is on the disk. */
+  settled = false;
+  readonly #writer: EntryWriter;
+
+  constructor(writer: EntryWriter, id: number, intent: Intent) {
+    this.#writer = writer;
+    this.id = id;
+    this.intent = intent;
+  }
+
+  async change(intent: Intent, content?: InlineContent): Promise<void> {
+    await this.#writer.change(this, intent, content);
+  }
+
+  async content(): Promise<Uint8Array> {
+    const { place } = this;
+    return place === undefined ? new Uint8Array() : await place.segment.read(place);
+  }
+
+  async forget(): Promise<void> {
+    this.#writer.forget(this);
+    await Promise.resolve();
+  }
+}
+
+/** Whether a file of that name is part of a journal. */
+export function isSegmentName(name: string): boolean {
+  return SEGMENT_NAME.test(name);
+}
+
+function pathOf(folder: string, { order }: FileHead): string {
+  return join(folder, `journal-${String(order).padStart(8, '0')}.log`);
+}
+
+function fileOf(intent: Intent): string | undefined {
+  if (intent.kind !== 'save' || intent.content === 'inline') return undefined;
+  return intent.content.file;
+}
+
+function refuseLong(content: InlineContent): void {
+  const bytes = content.reduce((sum, piece) => sum + piece.byteLength, 0);
+  if (bytes > MOST_INLINE_BYTES) throw new RangeError(`${bytes} bytes are too many for a record`);
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+}

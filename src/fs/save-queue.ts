@@ -1,0 +1,229 @@
+/**
+ * Saves in the background: the oldest first, many at a time, until each has succeeded or its
+ * content has ended. What fails is tried again after a while that grows (full jitter). When the
+ * store cannot be reached, or nobody is logged in, one asks for all: the others follow once it has
+ * succeeded. What waits is on the local disk, so any number may.
+ */
+import { LinkedAbort } from '../lib/abort.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
+import { StoreError } from '../store/errors.ts';
+import type { FileNode } from './nodes.ts';
+
+export interface SaveQueueOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** In [0, 1), as `Math.random`. */
+  readonly random: () => number;
+  /**
+   * Saves the content of a node, or gives it up. What comes of it is told by `done` and `failed`
+   * before it settles; it may reject.
+   */
+  readonly save: (node: FileNode, signal: AbortSignal) => Promise<void>;
+}
+
+/** Saved at once; their bytes are bounded by the uploader. */
+const PARALLEL = 24;
+/** Many a file is renamed, removed or written again at once: what has no object need not move one. */
+const FIRST_DELAY_MS = 100;
+/** A file that is written again and again is sent once in so long. */
+const AGAIN_DELAY_MS = 1000;
+const FIRST_RETRY_MS = 1000;
+const LONGEST_RETRY_MS = 60_000;
+/** Without credentials a look costs no request. */
+const LOGIN_LOOK_MS = 1000;
+/** Looked at for one that is due, of those that have waited longest. */
+const LOOKED_AT = 256;
+
+interface Waiting {
+  readonly node: FileNode;
+  /** By the monotonic clock. */
+  dueMs: number;
+  tries: number;
+  failure: unknown;
+}
+
+export class SaveQueue implements AsyncDisposable {
+  readonly #options: SaveQueueOptions;
+  /** In order of their turns. Those being saved keep their place. */
+  readonly #waiting = new Map<FileNode, Waiting>();
+  readonly #running = new Map<FileNode, Promise<void>>();
+  /** When content of the node was saved last: a weak trace of how often it changes. */
+  readonly #savedMs = new WeakMap<FileNode, number>();
+  readonly #closing = new AbortController();
+  /** Failures in a row of the kind that others would meet too, and when to ask again. */
+  #outage = { tries: 0, untilMs: 0 };
+  #wake: (() => void) | undefined;
+  #driving: Promise<void> | undefined;
+  /** When the driver looks again by itself. */
+  #restUntilMs = 0;
+
+  constructor(options: SaveQueueOptions) {
+    this.#options = options;
+  }
+
+  /** Files that are not saved yet. */
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** Why saving does not get on just now. */
+  get trouble(): unknown {
+    if (this.#outage.tries === 0) return undefined;
+    for (const { failure } of this.#waiting.values()) if (failure !== undefined) return failure;
+    return undefined;
+  }
+
+  has(node: FileNode): boolean {
+    return this.#waiting.has(node);
+  }
+
+  /** There is something to save, perhaps anew. */
+  add(node: FileNode): void {
+    if (this.#closing.signal.aborted) return;
+    const now = this.#options.clock.monotonic();
+    const before = this.#waiting.get(node);
+    if (before !== undefined) before.tries = 0;
+    else {
+      const savedMs = this.#savedMs.get(node) ?? -Infinity;
+      const dueMs = now + (now - savedMs < AGAIN_DELAY_MS ? AGAIN_DELAY_MS : FIRST_DELAY_MS);
+      this.#waiting.set(node, { node, dueMs, tries: 0, failure: undefined });
+      if (dueMs < this.#restUntilMs) this.#wake?.();
+    }
+    this.#begin();
+  }
+
+  /** Nothing of `node` is left to save. */
+  done(node: FileNode, saved: boolean): void {
+    if (!this.#waiting.delete(node)) return;
+    if (!saved) return;
+    this.#savedMs.set(node, this.#options.clock.monotonic());
+    this.#recovered();
+  }
+
+  /** A save failed; it is to be tried again. */
+  failed(node: FileNode, error: unknown): void {
+    const waiting = this.#waiting.get(node);
+    if (waiting === undefined) return;
+    const now = this.#options.clock.monotonic();
+    waiting.failure = error;
+    waiting.tries += 1;
+    waiting.dueMs = now + this.#pause(waiting.tries);
+    // Others have their turn before: this one may be the only one that fails.
+    this.#waiting.delete(node);
+    this.#waiting.set(node, waiting);
+    if (isLoginEnd(error)) this.#outage = { tries: 1, untilMs: now + LOGIN_LOOK_MS };
+    else if (isOutage(error)) {
+      const tries = this.#outage.tries + 1;
+      this.#outage = { tries, untilMs: now + this.#pause(tries) };
+    }
+    // Where all wait for one, this one may be it.
+    if (this.#outage.tries > 0) waiting.dueMs = Math.min(waiting.dueMs, this.#outage.untilMs);
+  }
+
+  /** Ends it; what is being saved is broken off, what waits is its owner's again. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new Error('the file system was closed'));
+    this.#wake?.();
+    await this.#driving;
+    await Promise.all(this.#running.values());
+  }
+
+  #recovered(): void {
+    if (this.#outage.tries === 0) return;
+    this.#outage = { tries: 0, untilMs: 0 };
+    for (const waiting of this.#waiting.values()) waiting.dueMs = 0;
+    this.#wake?.();
+  }
+
+  /** Full jitter: those who fail together do not come back together. */
+  #pause(tries: number): number {
+    const most = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(tries - 1, 10));
+    return Math.max(this.#options.random() * most, FIRST_RETRY_MS / 4);
+  }
+
+  #begin(): void {
+    this.#driving ??= this.#drive()
+      .catch((error: unknown) => {
+        if (!this.#closing.signal.aborted) this.#options.log.error('saves-stopped', { error });
+      })
+      .finally(() => {
+        this.#driving = undefined;
+        if (this.#waiting.size > 0 && !this.#closing.signal.aborted) this.#begin();
+      });
+  }
+
+  async #drive(): Promise<void> {
+    const { signal } = this.#closing;
+    while (this.#waiting.size > 0 && !signal.aborted) {
+      await this.#rest(this.#startDue(), signal);
+    }
+  }
+
+  /** Starts what is due. Returns how long there is nothing to do; Infinity: until one has ended. */
+  #startDue(): number {
+    const now = this.#options.clock.monotonic();
+    const most = this.#outage.tries > 0 ? 1 : PARALLEL;
+    if (this.#outage.untilMs > now) return this.#outage.untilMs - now;
+    let nextMs = Infinity;
+    let looked = 0;
+    for (const waiting of this.#waiting.values()) {
+      if (this.#running.size >= most) return Infinity;
+      if (this.#running.has(waiting.node)) continue;
+      if (waiting.dueMs <= now) this.#start(waiting);
+      else {
+        nextMs = Math.min(nextMs, waiting.dueMs - now);
+        looked += 1;
+        if (looked > LOOKED_AT) break;
+      }
+    }
+    return nextMs;
+  }
+
+  #start(waiting: Waiting): void {
+    const { node } = waiting;
+    const { clock, save } = this.#options;
+    const running = save(node, this.#closing.signal)
+      .catch(() => undefined)
+      .finally(() => {
+        this.#running.delete(node);
+        // Neither done nor failed: it was written again meanwhile, or is being written.
+        if (this.#waiting.get(node) === waiting && waiting.dueMs <= clock.monotonic()) {
+          this.#waiting.delete(node);
+          this.#waiting.set(node, { ...waiting, dueMs: clock.monotonic() + AGAIN_DELAY_MS });
+        }
+        this.#wake?.();
+      });
+    this.#running.set(node, running);
+  }
+
+  /** Until `ms` have passed or somebody wakes it. */
+  async #rest(ms: number, signal: AbortSignal): Promise<void> {
+    using sleep = new LinkedAbort(signal);
+    this.#restUntilMs = this.#options.clock.monotonic() + ms;
+    const woken = new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    const slept = ms === Infinity ? woken : this.#options.clock.sleep(ms, sleep.signal);
+    try {
+      await Promise.race([woken, slept]);
+    } finally {
+      this.#wake = undefined;
+      this.#restUntilMs = 0;
+      sleep.abort();
+      slept.catch(() => undefined);
+    }
+  }
+}
+
+export function isLoginEnd(error: unknown): boolean {
+  if (!(error instanceof StoreError)) return false;
+  return error.kind === 'login-expired' || error.kind === 'credentials-expired';
+}
+
+/** Others would meet the same. */
+function isOutage(error: unknown): boolean {
+  return (
+    error instanceof StoreError && (error.kind === 'unreachable' || error.kind === 'unavailable')
+  );
+}

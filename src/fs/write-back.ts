@@ -1,0 +1,255 @@
+/**
+ * Write-back: what a close was told is safe lies in the local journal, and gets to the bucket in the
+ * background. Without it (`off`) only what was refused for want of a login waits here, until there
+ * is one.
+ *
+ * Each file that waits has one intent, which a later close changes. It is forgotten once the bucket
+ * has the content, somebody has removed the file, or the bytes are put aside where a person finds
+ * them: never before.
+ */
+import { basename, dirname } from 'node:path';
+import type { Clock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
+import { StoreError } from '../store/errors.ts';
+import { Background } from './background.ts';
+import { isPassing } from './deletes.ts';
+import type { DiskRoom } from './disk-room.ts';
+import { ExtentMap } from './extents.ts';
+import type { IntentNotes, NotedIntent, SaveIntent } from './journal/intents.ts';
+import { type DirectoryNode, type FileNode, filePlaceOf, isWithin } from './nodes.ts';
+import type { SaveJournal } from './save-journal.ts';
+import { isLoginEnd, SaveQueue } from './save-queue.ts';
+import type { StagedFile } from './staged-file.ts';
+
+/** What a close waits for: the bucket; bytes that outlive the process; bytes that are on the disk. */
+export type WriteBackMode = 'off' | 'on' | 'durable';
+
+export interface WriteBackParts {
+  readonly mode: WriteBackMode;
+  readonly journal: ({ readonly folder: string } & IntentNotes) | undefined;
+  /** Metadata that the object of `node` is to have. */
+  readonly metadataOf: (node: FileNode) => Readonly<Record<string, string>>;
+  /** As `SaveQueueOptions.save`. */
+  readonly save: (node: FileNode, signal: AbortSignal) => Promise<void>;
+  readonly room: DiskRoom;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random?: () => number;
+}
+
+/** How far the bucket is behind. */
+export interface WriteBackFigures {
+  /** Accepted, and not in the bucket. */
+  readonly files: number;
+  readonly bytes: number;
+  /** When the oldest of them was accepted, ms since the epoch. */
+  readonly oldestMs: number | undefined;
+  /** Why it does not get on, where it does not. */
+  readonly trouble: string | undefined;
+}
+
+interface Accepted {
+  readonly noted: NotedIntent;
+  /** Of the journal that `noted` is in: a file it names lies there. */
+  readonly folder: string;
+  readonly bytes: number;
+  readonly acceptedMs: number;
+}
+
+/** More would take more memory than they are worth: a close then waits for the bucket. */
+const MOST_ACCEPTED = 100_000;
+
+export class WriteBack implements SaveJournal, AsyncDisposable {
+  readonly #parts: WriteBackParts;
+  readonly #queue: SaveQueue;
+  readonly #background = new Background();
+  readonly #accepted = new Map<FileNode, Accepted>();
+  #bytes = 0;
+  #closed = false;
+
+  constructor(parts: WriteBackParts) {
+    const { clock, log, save, random = Math.random } = parts;
+    this.#parts = parts;
+    this.#queue = new SaveQueue({ clock, log, save, random });
+  }
+
+  get figures(): WriteBackFigures {
+    const { trouble } = this.#queue;
+    return {
+      files: this.#accepted.size,
+      bytes: this.#bytes,
+      oldestMs: this.#oldestMs,
+      trouble: trouble instanceof Error ? trouble.message : undefined,
+    };
+  }
+
+  /** Files that were accepted. */
+  get nodes(): readonly FileNode[] {
+    return [...this.#accepted.keys()];
+  }
+
+  async accept(node: FileNode, staged: StagedFile, signal: AbortSignal): Promise<boolean> {
+    const { mode, journal, log } = this.#parts;
+    if (mode === 'off' || journal === undefined || this.#closed) return false;
+    signal.throwIfAborted();
+    if (this.#accepted.size >= MOST_ACCEPTED || !this.#parts.room.isThere()) return false;
+    try {
+      await this.#note(journal, node, staged);
+    } catch (error) {
+      // The bucket is asked instead, and what it says is what the program is told.
+      log.warn('not-accepted', { name: node.name, error });
+      return false;
+    }
+    this.#queue.add(node);
+    return true;
+  }
+
+  /** Content that an earlier life has accepted, and which `node` has by now. */
+  adopt(
+    node: FileNode,
+    noted: NotedIntent,
+    { bytes, acceptedMs }: SaveIntent,
+    folder: string,
+  ): void {
+    this.#keep(node, { noted, folder, bytes, acceptedMs });
+    this.#queue.add(node);
+  }
+
+  holds(node: FileNode): boolean {
+    return !this.#closed && this.#queue.has(node);
+  }
+
+  /** The same also when nothing is saved any more: what was accepted stays for the next mount. */
+  keeps(node: FileNode): boolean {
+    return this.#accepted.has(node);
+  }
+
+  async saved(node: FileNode): Promise<void> {
+    this.#queue.done(node, true);
+    await this.#forget(node);
+  }
+
+  failed(node: FileNode, _: StagedFile, error: unknown): void {
+    if (this.#closed) return;
+    // Who waits for the bucket was told, unless only a login is lacking: then it is saved after it.
+    if (!this.#accepted.has(node) && isLoginEnd(error)) this.#queue.add(node);
+    if (isRefusal(error)) this.#queue.done(node, false);
+    else this.#queue.failed(node, error);
+  }
+
+  async ended(node: FileNode): Promise<void> {
+    this.#queue.done(node, false);
+    await this.#forget(node);
+  }
+
+  /**
+   * `node` has another name, or what it replaces is another version: the intent follows. Until then
+   * a crash finds it as it was.
+   */
+  async moved(node: FileNode): Promise<void> {
+    const accepted = this.#accepted.get(node);
+    if (accepted?.noted.intent.kind !== 'save') return;
+    const { bytes, metadata, content, extents, acceptedMs } = accepted.noted.intent;
+    const { store, key } = filePlaceOf(node);
+    const { base, exclusive = false } = node.staged ?? {};
+    await accepted.noted.change({
+      ...{ kind: 'save', bucket: store.bucket, key, exclusive },
+      ...(base !== undefined && { base }),
+      ...{ bytes, metadata, content, extents, acceptedMs },
+    });
+  }
+
+  /** Else a crash would find zeros where the file named by the intent was cut. */
+  async shrinking(node: FileNode, bytes: number): Promise<void> {
+    const noted = this.#accepted.get(node)?.noted;
+    const intent = noted?.intent;
+    if (intent?.kind !== 'save' || intent.content === 'inline' || intent.bytes <= bytes) return;
+    const extents = ExtentMap.decode(intent.extents, intent.bytes);
+    extents.truncate(bytes);
+    await noted?.change({ ...intent, bytes, extents: extents.encode() });
+  }
+
+  /** The same of all that was accepted below `directory`. */
+  async movedBelow(directory: DirectoryNode): Promise<void> {
+    for (const node of this.nodes) {
+      if (node.parent !== undefined && isWithin(node.parent, directory)) await this.moved(node);
+    }
+  }
+
+  /** The name of `node` was taken away by a program: it must never come back. */
+  unlinked(node: FileNode): void {
+    if (!this.#queue.has(node) && !this.#accepted.has(node)) return;
+    this.#queue.done(node, false);
+    this.#background.start(async (signal) => {
+      await this.#parts.save(node, signal);
+    });
+    // Written before the first wait, so before unlink(2) returns.
+    this.#forget(node).catch((error: unknown) => {
+      this.#parts.log.warn('intent-not-forgotten', { name: node.name, error });
+    });
+  }
+
+  /** Ends saving. What was accepted stays in the journal. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    await this.#background[Symbol.asyncDispose]();
+    await this.#queue[Symbol.asyncDispose]();
+  }
+
+  get #oldestMs(): number | undefined {
+    let oldest: number | undefined;
+    for (const { acceptedMs } of this.#accepted.values()) {
+      if (oldest === undefined || acceptedMs < oldest) oldest = acceptedMs;
+    }
+    return oldest;
+  }
+
+  async #note(
+    journal: NonNullable<WriteBackParts['journal']>,
+    node: FileNode,
+    staged: StagedFile,
+  ): Promise<void> {
+    const { content, base, ...record } = await staged.record();
+    const { store, key } = filePlaceOf(node);
+    const before = this.#accepted.get(node);
+    const acceptedMs = before?.acceptedMs ?? this.#parts.clock.now();
+    const isInline = 'inline' in content;
+    const intent: SaveIntent = {
+      ...record,
+      ...(base !== undefined && { base }),
+      kind: 'save',
+      bucket: store.bucket,
+      key,
+      metadata: this.#parts.metadataOf(node),
+      content: isInline ? 'inline' : { file: basename(content.file) },
+      acceptedMs,
+    };
+    const inline = isInline ? [content.inline] : [];
+    const folder = isInline ? journal.folder : dirname(content.file);
+    const isSame = before?.folder === folder;
+    if (isSame) await before.noted.change(intent, inline);
+    const noted = isSame ? before.noted : await journal.note(intent, inline);
+    // Of an earlier life, whose journal is another.
+    if (!isSame) await before?.noted.forget();
+    this.#keep(node, { noted, folder, bytes: record.bytes, acceptedMs });
+    this.#parts.room.took(record.bytes);
+  }
+
+  #keep(node: FileNode, accepted: Accepted): void {
+    this.#bytes += accepted.bytes - (this.#accepted.get(node)?.bytes ?? 0);
+    this.#accepted.set(node, accepted);
+  }
+
+  async #forget(node: FileNode): Promise<void> {
+    const accepted = this.#accepted.get(node);
+    if (accepted === undefined) return;
+    this.#bytes -= accepted.bytes;
+    this.#accepted.delete(node);
+    await accepted.noted.forget();
+  }
+}
+
+/** It would be the same the next time: only a person can help. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof StoreError && !isPassing(error) && !isLoginEnd(error);
+}

@@ -1,0 +1,377 @@
+/** What a close was told is safe gets to the bucket, whatever ends the mount before. */
+import { cp, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Life } from '../../../src/fs/journal/life.ts';
+import { newLeftName } from '../../../src/fs/staging-owner.ts';
+import type { WriteBackMode } from '../../../src/fs/write-back.ts';
+import type { StoreErrorKind } from '../../../src/store/errors.ts';
+import { FaultyObjectStore } from '../../../src/store/faulty-object-store.ts';
+import { FakeClock } from '../../fixtures/fake-clock.ts';
+import { ownLife } from '../../fixtures/journal-intents.ts';
+import { MemoryObjectStore } from '../../fixtures/memory-object-store.ts';
+import { errnoOf, FileTree, text } from './file-tree.ts';
+
+/** For a busy disk. */
+const DISK_MS = 15_000;
+
+/** A mount, and where it keeps what is not in the bucket. */
+interface Mount {
+  readonly tree: FileTree;
+  readonly folder: string;
+  /** Its process was killed: nothing more of it gets through. */
+  isCut: boolean;
+}
+
+/** A bucket that outlives the mounts of it, and may be away. */
+class World implements AsyncDisposable {
+  readonly clock = new FakeClock();
+  readonly store = new MemoryObjectStore({ clock: this.clock, contentEtags: true });
+  /** What the store says to whatever would change it; undefined: it does it. */
+  says: StoreErrorKind | undefined;
+  /** It does it, and nobody hears of it. */
+  isDeaf = false;
+  readonly #folders: string[] = [];
+  readonly #mounts: Mount[] = [];
+
+  /** A mount that begins with what is in `folder`. */
+  async mount(
+    options: {
+      readonly writeBack?: WriteBackMode;
+      readonly folder?: string;
+      readonly life?: Life;
+    } = {},
+  ): Promise<Mount> {
+    const { writeBack = 'on', life = ownLife, folder = await this.#newFolder() } = options;
+    const cut = { isCut: false };
+    const changes = new Set(['put', 'copy', 'delete', 'startUpload', 'completeUpload', 'head']);
+    const store = new FaultyObjectStore(
+      this.store,
+      ({ method }) => {
+        if (cut.isCut) return { stall: true };
+        if (this.isDeaf && method === 'put') return { lostAnswer: 'unreachable' };
+        return this.says === undefined || !changes.has(method) ? undefined : { error: this.says };
+      },
+      this.clock,
+    );
+    const root = { kind: 'bucket', store, prefix: '' } as const;
+    const tree = await FileTree.make({
+      ...{ clock: this.clock, writeBack, life, stagingDir: folder, root },
+    });
+    const mount = Object.assign(cut, { tree, folder });
+    this.#mounts.push(mount);
+    await tree.fs.shown;
+    return mount;
+  }
+
+  /** The folder as SIGKILL would leave it just now, for the next mount to find. */
+  async crash(mount: Mount): Promise<string> {
+    const { folder } = mount;
+    mount.isCut = true;
+    const copy = await this.#newFolder();
+    await cp(folder, copy, { recursive: true });
+    for (const name of await readdir(copy)) {
+      if (name !== 'kept') await rename(join(copy, name), join(copy, newLeftName()));
+    }
+    return copy;
+  }
+
+  async until(done: () => boolean): Promise<void> {
+    const started = performance.now();
+    while (!done() && performance.now() - started < DISK_MS) await this.clock.advance(1000);
+    expect(done()).toBe(true);
+  }
+
+  async saved({ tree }: Mount): Promise<void> {
+    await this.until(() => tree.fs.state.unsavedFiles === 0);
+  }
+
+  async #newFolder(): Promise<string> {
+    const folder = await mkdtemp(join(tmpdir(), 'wire-write-back-test-'));
+    this.#folders.push(folder);
+    return join(folder, 'place');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.says = undefined;
+    this.isDeaf = false;
+    for (const mount of this.#mounts) {
+      mount.isCut = false;
+      await mount.tree[Symbol.asyncDispose]();
+    }
+    for (const folder of this.#folders) await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** What was put aside. */
+async function kept({ folder }: Mount): Promise<string[]> {
+  const names = await readdir(join(folder, 'kept')).catch(() => []);
+  return await Promise.all(
+    names.map(async (name) => await readFile(join(folder, 'kept', name), 'utf8')),
+  );
+}
+
+const large = 'x'.repeat(300 * 1024);
+
+describe('write-back', () => {
+  it('returns from close before the bucket has the file, and saves it a moment later', async () => {
+    for (const writeBack of ['on', 'durable'] as const) {
+      await using world = new World();
+      const mount = await world.mount({ writeBack });
+      await mount.tree.write('f', 'content');
+      expect(text(world.store, 'f')).toBeUndefined();
+      expect(await mount.tree.read('f')).toBe('content');
+      expect(mount.tree.fs.state.writeBack).toMatchObject({ files: 1, bytes: 7 });
+      await world.saved(mount);
+      expect(text(world.store, 'f')).toBe('content');
+      expect(mount.tree.fs.state.writeBack).toMatchObject({ files: 0, bytes: 0 });
+    }
+  });
+
+  it('waits for the bucket at fsync, and tells its error', async () => {
+    await using world = new World();
+    const { tree } = await world.mount();
+    const handle = await tree.create('f');
+    await tree.writeHandle(handle, 0, 'synced');
+    await tree.fs.fsync(handle, false, tree.context);
+    expect(text(world.store, 'f')).toBe('synced');
+    await tree.writeHandle(handle, 0, 'SYNCED');
+    world.says = 'access-denied';
+    expect(await errnoOf(async () => await tree.fs.fsync(handle, false, tree.context))).toBe(
+      'EACCES',
+    );
+    world.says = undefined;
+    await tree.close(handle);
+  });
+
+  it('waits for all files of a directory when that is synced', async () => {
+    await using world = new World();
+    const { tree } = await world.mount();
+    await tree.mkdir('d');
+    for (let at = 0; at < 20; at += 1) await tree.write(`d/f${at}`, `${at}`);
+    const { handle } = tree.fs.opendir(await tree.inode('d'));
+    await tree.fs.fsyncdir(handle, false, tree.context);
+    for (let at = 0; at < 20; at += 1) expect(text(world.store, `d/f${at}`)).toBe(`${at}`);
+    tree.fs.releasedir(handle);
+  });
+
+  it('loses nothing that was closed when its process is killed', async () => {
+    for (const content of ['short', large]) {
+      await using world = new World();
+      world.store.set('old', 'before');
+      const first = await world.mount();
+      world.says = 'unreachable';
+      await first.tree.write('new', content);
+      await first.tree.write('old', `${content}!`);
+      await first.tree.write('twice', 'earlier');
+      await first.tree.write('twice', content);
+      await first.tree.write('empty', '');
+      const second = await world.mount({ folder: await world.crash(first) });
+      for (const [name, want] of [
+        ['new', content],
+        ['old', `${content}!`],
+        ['twice', content],
+        ['empty', ''],
+      ] as const) {
+        expect(await second.tree.read(name)).toBe(want);
+      }
+      world.says = undefined;
+      await world.saved(second);
+      expect(text(world.store, 'new')).toBe(content);
+      expect(text(world.store, 'old')).toBe(`${content}!`);
+      expect(text(world.store, 'twice')).toBe(content);
+      expect(text(world.store, 'empty')).toBe('');
+      expect(await kept(second)).toEqual([]);
+    }
+  });
+
+  it('sends what was not changed of a file from its object, after a crash too', async () => {
+    await using world = new World();
+    world.store.set('f', 'abcdefgh');
+    const first = await world.mount();
+    world.says = 'unreachable';
+    const handle = await first.tree.open('f', { access: 'read-write' });
+    await first.tree.writeHandle(handle, 2, 'XY');
+    await first.tree.close(handle);
+    const second = await world.mount({ folder: await world.crash(first) });
+    expect(await second.tree.read('f')).toBe('abXYefgh');
+    world.says = undefined;
+    await world.saved(second);
+    expect(text(world.store, 'f')).toBe('abXYefgh');
+  });
+
+  it('never brings back a file that was removed after its close', async () => {
+    await using world = new World();
+    const first = await world.mount();
+    world.says = 'unreachable';
+    await first.tree.write('gone', 'gone');
+    await first.tree.write('there', 'there');
+    await first.tree.unlink('gone');
+    const second = await world.mount({ folder: await world.crash(first) });
+    expect(await second.tree.list()).toEqual(['there']);
+    world.says = undefined;
+    await world.saved(second);
+    expect(world.store.bytesOf('gone')).toBeUndefined();
+    expect(text(world.store, 'there')).toBe('there');
+  });
+
+  it('shows no zeros for what was cut off after its close when its process is killed', async () => {
+    await using world = new World();
+    const first = await world.mount();
+    world.says = 'unreachable';
+    for (const name of ['emptied', 'shortened']) await first.tree.write(name, large);
+    await first.tree.open('emptied', { access: 'read-write', truncate: true });
+    const handle = await first.tree.open('shortened', { access: 'read-write' });
+    const inode = first.tree.inodeOf(handle);
+    await first.tree.fs.setattr(inode, handle, { bytes: 10 }, first.tree.context);
+    await first.tree.writeHandle(handle, 20, 'later');
+    const second = await world.mount({ folder: await world.crash(first) });
+    expect(await second.tree.read('emptied')).toBe('');
+    expect(await second.tree.read('shortened')).toBe('x'.repeat(10));
+  });
+
+  it('saves a file that was renamed after its close under its new name alone', async () => {
+    await using world = new World();
+    const first = await world.mount();
+    world.says = 'unreachable';
+    await first.tree.write('draft', 'text');
+    await first.tree.rename('draft', 'final');
+    const second = await world.mount({ folder: await world.crash(first) });
+    expect(await second.tree.list()).toEqual(['final']);
+    world.says = undefined;
+    await world.saved(second);
+    expect(text(world.store, 'final')).toBe('text');
+    expect(world.store.bytesOf('draft')).toBeUndefined();
+  });
+
+  it('saves files under the name that a directory above them was given', async () => {
+    await using world = new World();
+    const first = await world.mount();
+    await first.tree.mkdir('a');
+    await first.tree.write('a/f', 'text');
+    await first.tree.rename('a', 'b');
+    const second = await world.mount({ folder: await world.crash(first) });
+    expect(await second.tree.read('b/f')).toBe('text');
+    await world.saved(second);
+    expect(text(world.store, 'b/f')).toBe('text');
+    expect(world.store.bytesOf('a/f')).toBeUndefined();
+  });
+
+  it('puts nothing aside whose upload had arrived when its process was killed', async () => {
+    await using world = new World();
+    const first = await world.mount();
+    await first.tree.write('f', 'arrived');
+    await first.tree.write('large', large);
+    world.isDeaf = true;
+    await world.until(
+      () => text(world.store, 'f') !== undefined && text(world.store, 'large') !== undefined,
+    );
+    world.isDeaf = false;
+    const second = await world.mount({ folder: await world.crash(first) });
+    await world.saved(second);
+    expect(await kept(second)).toEqual([]);
+    expect(text(world.store, 'f')).toBe('arrived');
+    expect(second.tree.fs.state.failures).toEqual([]);
+  });
+
+  it('puts aside what somebody else has changed meanwhile', async () => {
+    await using world = new World();
+    world.store.set('f', 'before');
+    const mount = await world.mount();
+    world.says = 'unreachable';
+    await mount.tree.write('f', 'ours');
+    world.store.set('f', 'theirs');
+    world.says = undefined;
+    await world.saved(mount);
+    expect(text(world.store, 'f')).toBe('theirs');
+    await world.until(() => mount.tree.fs.state.failures.length > 0);
+    expect(await kept(mount)).toEqual(['ours']);
+  });
+
+  it('asks once for what policy denies, puts it aside, and goes on with the rest', async () => {
+    await using world = new World();
+    const mount = await world.mount();
+    world.says = 'access-denied';
+    await mount.tree.write('f', 'denied');
+    await world.saved(mount);
+    world.says = undefined;
+    expect(await kept(mount)).toEqual(['denied']);
+    expect(mount.tree.fs.state.failures.at(-1)).toMatchObject({ name: 'f' });
+    await mount.tree.write('g', 'allowed');
+    await world.saved(mount);
+    expect(text(world.store, 'g')).toBe('allowed');
+  });
+
+  it('goes on by itself when the store or the login was away for an hour', async () => {
+    for (const kind of [
+      'unreachable',
+      'unavailable',
+      'login-expired',
+      'credentials-expired',
+    ] as const) {
+      await using world = new World();
+      const mount = await world.mount();
+      world.says = kind;
+      for (let at = 0; at < 50; at += 1) await mount.tree.write(`f${at}`, `${at}`);
+      await world.clock.advance(3_600_000);
+      expect(mount.tree.fs.state.writeBack).toMatchObject({ files: 50 });
+      expect(mount.tree.fs.state.writeBack.trouble).toBeDefined();
+      world.says = undefined;
+      await world.saved(mount);
+      for (let at = 0; at < 50; at += 1) expect(text(world.store, `f${at}`)).toBe(`${at}`);
+      expect(mount.tree.fs.state.writeBack.trouble).toBeUndefined();
+    }
+  });
+
+  it('leaves what it could not save in the journal when it ends, for the next mount', async () => {
+    await using world = new World();
+    const first = await world.mount();
+    world.says = 'unreachable';
+    await first.tree.write('f', 'left');
+    await first.tree.write('large', large);
+    await first.tree.fs[Symbol.asyncDispose]();
+    expect(await kept(first)).toEqual([]);
+    const second = await world.mount({ folder: first.folder });
+    expect(await second.tree.read('f')).toBe('left');
+    world.says = undefined;
+    await world.saved(second);
+    expect(text(world.store, 'f')).toBe('left');
+    expect(text(world.store, 'large')).toBe(large);
+    await second.tree.fs[Symbol.asyncDispose]();
+    expect(await readdir(second.folder)).toEqual([]);
+  });
+
+  it('uploads nothing of another person, and leaves it for that one', async () => {
+    await using world = new World();
+    const alice = await world.mount();
+    world.says = 'unreachable';
+    await alice.tree.write('f', 'of alice');
+    await alice.tree.write('large', large);
+    world.says = undefined;
+    const folder = await world.crash(alice);
+    const bob = await world.mount({ folder, life: { ...ownLife, subject: 'bob' } });
+    await bob.tree.fs.recovered;
+    await world.clock.advance(60_000);
+    expect(await bob.tree.list()).toEqual([]);
+    expect(await kept(bob)).toEqual([]);
+    await bob.tree.fs[Symbol.asyncDispose]();
+    const again = await world.mount({ folder });
+    await world.saved(again);
+    expect(text(world.store, 'f')).toBe('of alice');
+    expect(text(world.store, 'large')).toBe(large);
+  });
+
+  it('is taken over by a mount of the same source at another place', async () => {
+    await using world = new World();
+    const first = await world.mount();
+    world.says = 'unreachable';
+    await first.tree.write('f', 'moved on');
+    world.says = undefined;
+    const left = await world.crash(first);
+    const second = await world.mount({ folder: join(left, '..', 'other') });
+    expect(await second.tree.read('f')).toBe('moved on');
+    await world.saved(second);
+    expect(text(world.store, 'f')).toBe('moved on');
+  });
+});
