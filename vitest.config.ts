@@ -32,7 +32,7 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
-          include: ['test/e2e/**/*.test.ts', 'test/docs/**/*.test.ts'],
+          include: ['test/{e2e,docs,posix}/**/*.test.ts'],
           // One mount's load must not time another's: files run one after the other.
           fileParallelism: false,
           sequence: { groupOrder: 2 },
