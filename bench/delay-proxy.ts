@@ -5,7 +5,7 @@
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { MiB } from '../src/lib/bytes.ts';
+import { KiB, MiB } from '../src/lib/bytes.ts';
 import { SlabPool, SlabReader } from './slabs.ts';
 
 /** What went through so far. */
@@ -14,7 +14,7 @@ export interface ProxyCounts {
   /** Heads and bodies. */
   readonly bytesToClient: number;
   readonly bytesToServer: number;
-  /** Requests by method. */
+  /** Requests by method; a PUT whose bytes the server has already (x-amz-copy-source) is a COPY. */
   readonly requests: Readonly<Record<string, number>>;
 }
 
@@ -24,11 +24,11 @@ export interface ProxyCounts {
  */
 const WINDOW_BYTES = 16 * MiB;
 
-/**
- * Where a request may begin: at the start of what a client sends, or after the blank line of one
- * before it. Those counted here have no bodies.
- */
-const METHOD = /(?:^|\r\n\r\n)(GET|HEAD|PUT|POST|DELETE) \//g;
+/** Where a request begins: at the start of a packet, or after the blank line of one before it. */
+const HEAD = /(?:^|\r\n\r\n)(GET|HEAD|PUT|POST|DELETE) \/(?:(?!\r\n\r\n)[^])*/g;
+const COPY = /^x-amz-copy-source:/im;
+/** Heads are shorter; what follows one of a PUT is its body. */
+const HEAD_BYTES = 64 * KiB;
 
 export class DelayProxy implements AsyncDisposable {
   readonly #delayMs: number;
@@ -79,6 +79,8 @@ export class DelayProxy implements AsyncDisposable {
   #join(client: Socket): void {
     this.#connections += 1;
     const reader = new SlabReader(this.#pool);
+    // Nobody here sends a request with a body before the last one was answered.
+    let expectsHead = true;
     const server = connect({
       ...{ ...this.#upstream, noDelay: true, allowHalfOpen: true },
       // Most bytes come from here: fewer and larger reads, and nothing for the collector.
@@ -86,6 +88,7 @@ export class DelayProxy implements AsyncDisposable {
         buffer: () => reader.room(),
         callback: (bytes) => {
           this.#bytesToClient += bytes;
+          expectsHead = true;
           const { piece, release } = reader.took(bytes);
           toClient.send(piece, release);
           return true;
@@ -105,13 +108,20 @@ export class DelayProxy implements AsyncDisposable {
     const toClient = new DelayLine(server, client, this.#delayMs, 0);
     client.on('data', (bytes) => {
       this.#bytesToServer += bytes.length;
-      for (const [, method = ''] of bytes.toString('latin1').matchAll(METHOD)) {
-        this.#requests[method] = (this.#requests[method] ?? 0) + 1;
-      }
+      if (expectsHead) this.#countRequests(bytes);
+      expectsHead = false;
       toServer.send(bytes);
     });
     client.once('end', () => toServer.end());
     server.once('end', () => toClient.end());
+  }
+
+  #countRequests(bytes: Buffer): void {
+    for (const [head, method = ''] of bytes.toString('latin1', 0, HEAD_BYTES).matchAll(HEAD)) {
+      const name = COPY.test(head) ? 'COPY' : method;
+      this.#requests[name] = (this.#requests[name] ?? 0) + 1;
+      if (method === 'PUT' || method === 'POST') return;
+    }
   }
 }
 

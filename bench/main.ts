@@ -18,6 +18,7 @@ import { formatReport, type Measurement, resultOf, type SuiteReport } from './re
 import { measureStart } from './start.ts';
 import { type StoreName, storeNames } from './stores/bench-store.ts';
 import { measureTransport } from './transport/suite.ts';
+import { measureWrite } from './write/suite.ts';
 
 /** What a suite gives: measurements with goals, and figures without one. */
 export interface SuiteOutcome {
@@ -43,6 +44,7 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<SuiteOu
   read: measureRead,
   start: async ({ signal }) => await measureStart(signal),
   transport: measureTransport,
+  write: measureWrite,
 };
 
 const DEFAULT_ROUNDS = 5;

@@ -20,6 +20,17 @@ export async function readFile(path: string, mib: number, signal: AbortSignal): 
   return await seconds('dd', args, signal);
 }
 
+/** One dd of the file `from` to a new file, until it is closed. */
+export async function copyFile(from: string, to: string, signal: AbortSignal): Promise<number> {
+  const args = [`if=${from}`, `of=${to}`, 'bs=1M', 'conv=excl', 'status=none'];
+  return await seconds('dd', args, signal);
+}
+
+/** `tar xf ARCHIVE` in `folder`. */
+export async function untar(archive: string, folder: string, signal: AbortSignal): Promise<number> {
+  return await seconds('tar', ['-x', '-f', archive, '-C', folder], signal);
+}
+
 /** `ls ...options PATH`, into nothing. */
 export async function list(
   path: string,

@@ -9,7 +9,7 @@ import type { SuiteOptions, SuiteOutcome } from '../main.ts';
 import { Samples } from './samples.ts';
 import { BenchScene } from './scene.ts';
 import { profileSummary } from './wire-mount.ts';
-import type { Place, Workload } from './workload.ts';
+import type { Place, Sample, Workload } from './workload.ts';
 
 /** A run ends within ten minutes, with what it takes to start and fill a store. */
 const MEASURING_MS = 7.5 * 60_000;
@@ -78,7 +78,9 @@ async function measureRounds<Prepared>(
   for (let round = 0; round < rounds; round += 1) {
     for (const workload of workloads) {
       signal.throwIfAborted();
-      samples.add(workload, suffix, await workload.measure({ ...place, round }, signal));
+      const sample = await workload.measure({ ...place, round }, signal);
+      samples.add(workload, suffix, sample);
+      tell(workload, suffix, sample);
     }
     const spentMs = performance.now() - started;
     const seconds = (spentMs / 1000).toFixed(0);
@@ -87,6 +89,17 @@ async function measureRounds<Prepared>(
     if (spentMs + perRoundMs > MEASURING_MS / rtts.length) return round + 1;
   }
   return rounds;
+}
+
+/** What is known already, for who waits or cannot wait any longer. */
+function tell(
+  { name, unit }: Pick<Workload<never>, 'name' | 'unit'>,
+  suffix: string,
+  { wire, others }: Sample,
+): void {
+  const all = Object.entries(others).map(([who, value]) => `${who} ${value.toPrecision(3)}`);
+  const line = `${name}${suffix}: ${wire.toPrecision(3)} ${unit} (${all.join(', ')})`;
+  process.stderr.write(`bench: ${line}\n`);
 }
 
 /** One more round, not counted, in which the daemon tells where its time goes. */

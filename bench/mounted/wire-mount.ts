@@ -18,6 +18,8 @@ export interface WireFeatures {
   readonly diskCache: boolean;
   /** `-o no_passthrough`: files on disk are read through wire, also by root. */
   readonly passthroughSwitch: boolean;
+  /** `--write-back`: close() does not wait for the bucket. */
+  readonly writeBack: boolean;
 }
 
 export async function featuresOf(user: WireUser, signal: AbortSignal): Promise<WireFeatures> {
@@ -25,14 +27,19 @@ export async function featuresOf(user: WireUser, signal: AbortSignal): Promise<W
   return {
     diskCache: stdout.includes('--cache <'),
     passthroughSwitch: stdout.includes('no_passthrough'),
+    writeBack: stdout.includes('--write-back'),
   };
 }
 
 export interface WireMountOptions {
   /** May be that of a proxy; STS is asked directly. */
   readonly endpoint: string;
+  /** Where: a folder, or the dead mount of another; default a new folder of its own. */
+  readonly at?: string;
   /** Keep what is read on disk too. */
   readonly diskCache?: 'passthrough' | 'through wire';
+  /** Save behind close(); default: before it returns. */
+  readonly writeBack?: 'on' | 'durable';
   /** Write what the daemon spends its time on (V8's CPU profile) into this folder. */
   readonly profileFolder?: string;
 }
@@ -62,8 +69,8 @@ export class WireMount implements AsyncDisposable {
     seen: (peakMb: number) => void,
     signal: AbortSignal,
   ): Promise<WireMount> {
-    const path = join(user.folder, `mount-${crypto.randomUUID().slice(0, 8)}`);
-    await mkdir(path);
+    const path = options.at ?? join(user.folder, `mount-${crypto.randomUUID().slice(0, 8)}`);
+    if (options.at === undefined) await mkdir(path);
     const [program = '', ...args] = user.commandLine(argumentsOf(store, path, options));
     const env = { ...process.env, ...user.environment, WIRE_CACHE_DIR: cacheFolder(path) };
     const child = spawn(program, [...profiling(options), ...args], {
@@ -94,12 +101,22 @@ export class WireMount implements AsyncDisposable {
     return (await cpuUsOf(this.#pid)) / 1e6;
   }
 
+  /** Ends the daemon as a crash does; its mount stays, dead. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#exited;
+  }
+
+  /** As a person does who turns the machine off: everything is saved first. */
+  async stop(): Promise<void> {
+    if (this.#hasEnded) return;
+    this.#seen(await memoryMbOf(this.#pid, 'VmHWM'));
+    this.#child.kill('SIGTERM');
+    await this.#goneIn(PATIENCE_MS);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#hasEnded) {
-      this.#seen(await memoryMbOf(this.#pid, 'VmHWM'));
-      this.#child.kill('SIGTERM');
-      await this.#goneIn(PATIENCE_MS);
-    }
+    await this.stop();
     // One that crashed leaves a dead mount.
     if ((await mountsBelow(join(this.path, '..'))).includes(this.path)) {
       await run('umount', ['-l', this.path], new AbortController().signal, { allow: [1, 32] });
@@ -135,13 +152,14 @@ const cacheFolder = (path: string): string => `${path}.cache`;
 function argumentsOf(
   { bucket, endpoint: sts, audience, role }: BenchStore,
   path: string,
-  { endpoint, diskCache }: WireMountOptions,
+  { endpoint, diskCache, writeBack }: WireMountOptions,
 ): string[] {
   const where = ['--endpoint', endpoint, '--sts-endpoint', sts, '--audience', audience];
   return [
     ...['--log-level', 'error', 'mount', `s3://${bucket}`, path, ...where],
     ...(role === undefined ? [] : ['--role', role]),
     ...(diskCache === undefined ? [] : ['--cache', 'full']),
+    ...(writeBack === undefined ? [] : [`--write-back=${writeBack}`]),
     ...(diskCache === 'through wire' ? ['-o', 'no_passthrough'] : []),
   ];
 }

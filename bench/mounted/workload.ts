@@ -2,7 +2,7 @@
 import type { RawStore } from '../raw/raw-client.ts';
 import type { StoreName } from '../stores/bench-store.ts';
 import type { BenchScene, Site } from './scene.ts';
-import type { WireFeatures, WireMount } from './wire-mount.ts';
+import type { WireFeatures, WireMount, WireMountOptions } from './wire-mount.ts';
 
 export interface Sample {
   readonly wire: number;
@@ -36,9 +36,10 @@ export async function withMount<T>(
   { scene, site, profileFolder }: Place,
   signal: AbortSignal,
   use: (mount: WireMount) => Promise<T>,
+  more: Pick<WireMountOptions, 'writeBack'> = {},
 ): Promise<T> {
   const profile = profileFolder === undefined ? {} : { profileFolder };
-  const options = { endpoint: site.endpoint.href, ...profile };
+  const options = { endpoint: site.endpoint.href, ...profile, ...more };
   await using mount = await scene.mount(options, signal);
   return await use(mount);
 }

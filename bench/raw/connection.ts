@@ -27,7 +27,7 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-const STATUS = { GET: 'HTTP/1.1 206', HEAD: 'HTTP/1.1 200' } as const;
+const STATUS = { GET: 'HTTP/1.1 206', HEAD: 'HTTP/1.1 200', PUT: 'HTTP/1.1 200' } as const;
 type Method = keyof typeof STATUS;
 
 export class RawConnection implements Disposable {
@@ -67,25 +67,26 @@ export class RawConnection implements Disposable {
 
   /** @throws Error when the answer is not the extent. */
   async get(url: URL, { start, end }: Extent, signal: AbortSignal): Promise<RawReply> {
-    const reply = await this.#ask('GET', url, `Range: bytes=${start}-${end - 1}\r\n`, signal);
+    const range = `Range: bytes=${start}-${end - 1}\r\n`;
+    const reply = await this.#ask(requestOf('GET', url, range), 'GET', signal);
     if (reply.body.length === end - start) return reply;
     throw new Error(`${reply.body.length} bytes came for ${end - start}`);
   }
 
   async head(url: URL, signal: AbortSignal): Promise<void> {
-    await this.#ask('HEAD', url, '', signal);
+    await this.#ask(requestOf('HEAD', url, ''), 'HEAD', signal);
+  }
+
+  async put(url: URL, body: Buffer, signal: AbortSignal): Promise<void> {
+    const head = Buffer.from(requestOf('PUT', url, `Content-Length: ${body.length}\r\n`));
+    await this.#ask(Buffer.concat([head, body]), 'PUT', signal);
   }
 
   [Symbol.dispose](): void {
     this.#socket.destroy();
   }
 
-  async #ask(
-    method: Method,
-    { pathname, search, host }: URL,
-    headers: string,
-    signal: AbortSignal,
-  ): Promise<RawReply> {
+  async #ask(request: string | Buffer, method: Method, signal: AbortSignal): Promise<RawReply> {
     this.#method = method;
     this.#filled = 0;
     this.#head = undefined;
@@ -93,9 +94,7 @@ export class RawConnection implements Disposable {
       this.#waiting = { resolve, reject };
     });
     const startedAt = performance.now();
-    this.#socket.write(
-      `${method} ${pathname}${search} HTTP/1.1\r\nHost: ${host}\r\n${headers}\r\n`,
-    );
+    this.#socket.write(request);
     const { bodyStart, end } = await raceAbort(reply, signal);
     const body = this.#memory.subarray(bodyStart, end);
     return { body, firstByteMs: this.#firstByteAt - startedAt };
@@ -133,4 +132,8 @@ export class RawConnection implements Disposable {
     const bodyStart = length + 4;
     return { bodyStart, end: bodyStart + Number(bytes) };
   }
+}
+
+function requestOf(method: Method, { pathname, search, host }: URL, headers: string): string {
+  return `${method} ${pathname}${search} HTTP/1.1\r\nHost: ${host}\r\n${headers}\r\n`;
 }

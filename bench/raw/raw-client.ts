@@ -26,11 +26,12 @@ export interface RawCost {
 const MS_PER_SECOND = 1000;
 const US_PER_SECOND = 1_000_000;
 
-function urlOf(
+/** A request of the key that needs no other signature. */
+export function urlOf(
   { endpoint: url, bucket, credentials }: RawStore,
   key: string,
   query: Readonly<Record<string, string>> = {},
-  method: 'GET' | 'HEAD' = 'GET',
+  method: 'GET' | 'HEAD' | 'PUT' | 'POST' = 'GET',
 ): URL {
   const signer = { url, region: 'us-east-1', bucket, credentials };
   return presign(signer, { method, key, query }, new Date());
@@ -61,13 +62,25 @@ export async function streamByRanges(
   return await streamBy(RANGES, [urlOf(store, key).href, ...program], signal);
 }
 
-/** The shell's `times` tells what its children, of which there is no other, have used. */
 async function streamBy(
   command: string,
   args: readonly string[],
   signal: AbortSignal,
 ): Promise<RawCost> {
-  const script = `{ { ${command} || echo failed >&2; }; times >&2; } | cat > /dev/null`;
+  return await costOf(`${costed(command)} | cat > /dev/null`, args, signal);
+}
+
+/** The shell's `times` tells what its children, of which there is no other, have used. */
+export function costed(command: string): string {
+  return `{ { ${command} || echo failed >&2; }; times >&2; }`;
+}
+
+/** What a shell's script with one command `costed` took. */
+export async function costOf(
+  script: string,
+  args: readonly string[],
+  signal: AbortSignal,
+): Promise<RawCost> {
   const started = performance.now();
   const { stderr } = await run('sh', ['-c', script, 'sh', ...args], signal);
   const seconds = (performance.now() - started) / MS_PER_SECOND;
@@ -87,14 +100,6 @@ export async function readRandomly(
   signal: AbortSignal,
 ): Promise<RawCost> {
   const url = urlOf(store, key);
-  const opened = await Promise.all(
-    Array.from(
-      { length: connections },
-      async () => await RawConnection.open(url, STAMP_EVERY_BYTES, signal),
-    ),
-  );
-  const cpu = process.cpuUsage();
-  const started = performance.now();
   const waiting = offsets.values();
   const readRest = async (connection: RawConnection): Promise<void> => {
     for (const start of waiting) {
@@ -103,8 +108,27 @@ export async function readRandomly(
       checkStamp(body, start);
     }
   };
+  const most = { connections, bodyBytes: STAMP_EVERY_BYTES };
+  return await onConnections(store.endpoint, most, readRest, signal);
+}
+
+/** The same `work` on each of some connections, which are open when the time begins. */
+export async function onConnections(
+  endpoint: URL,
+  { connections, bodyBytes }: { readonly connections: number; readonly bodyBytes: number },
+  work: (connection: RawConnection) => Promise<void>,
+  signal: AbortSignal,
+): Promise<RawCost> {
+  const opened = await Promise.all(
+    Array.from(
+      { length: connections },
+      async () => await RawConnection.open(endpoint, bodyBytes, signal),
+    ),
+  );
+  const cpu = process.cpuUsage();
+  const started = performance.now();
   try {
-    await Promise.all(opened.map(readRest));
+    await Promise.all(opened.map(work));
   } finally {
     for (const connection of opened) connection[Symbol.dispose]();
   }

@@ -1,0 +1,23 @@
+/** Bytes that no two versions of a file share, and how versions are told apart. */
+import { createHash } from 'node:crypto';
+import { KiB } from '../../src/lib/bytes.ts';
+import type { Version } from './truth.ts';
+
+const STAMP_EVERY_BYTES = 4 * KiB;
+/** Enough to tell versions of a test apart. */
+const HASH_CHARS = 16;
+
+/** `bytes` that name their writer and version each 4 KiB. */
+export function madeOf(bytes: number, writer: number, version: number): Buffer {
+  const made = Buffer.alloc(bytes, `${writer}.${version} `);
+  for (let at = 0; at + 8 <= bytes; at += STAMP_EVERY_BYTES) made.writeBigUInt64LE(BigInt(at), at);
+  return made;
+}
+
+export function hashOf(content: Uint8Array): string {
+  return createHash('sha1').update(content).digest('hex').slice(0, HASH_CHARS);
+}
+
+export function versionOf(content: Uint8Array, synced: boolean): Version {
+  return { kind: 'file', bytes: content.length, hash: hashOf(content), synced };
+}
