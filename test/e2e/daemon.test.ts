@@ -317,7 +317,7 @@ describe.skipIf(!canMount)('wire mount in the foreground', () => {
     const { code, stderr } = await ended;
     expect({ code, stderr }).toEqual({ code: exitCodeOf['not-saved'], stderr });
     const line = stderr.trim().split('\n').at(-1) ?? '';
-    const path = /(\/\S+-thesis)/.exec(line)?.[1] ?? '';
+    const path = /(\/\S+\/thesis\.unsaved-[\w.-]+)/.exec(line)?.[1] ?? '';
     expect(line).toMatch(/^wire: /);
     expect(await readFile(path, 'utf8')).toBe('years');
   });
