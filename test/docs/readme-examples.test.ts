@@ -75,6 +75,7 @@ describe('the README', () => {
     'mount',
     'unmount',
     'status',
+    'recover',
     'cache',
     'whoami',
     'token',
@@ -137,6 +138,22 @@ describe('the README', () => {
       expect(said).toContain(`Mounted s3://${scene.playground.bucket} at ${mountPoint}`);
       expect(await mountsBelow(scene.user.folder)).toEqual([mountPoint]);
       await type(`echo hello > ~/data/x; cat ~/data/x; wire unmount ~/data; wire logout`, scene);
+      expect(await mountsBelow(scene.user.folder)).toEqual([]);
+    });
+
+    it('works as it says under "Writing"', async () => {
+      await using scene = await Scene.open();
+      const names = ['https://iam.example.org/', 'https://rgw.example.org', 'my-bucket'];
+      const profile = await onlyBlock('### Profiles', 'yaml');
+      const config = atPlayground(profile, scene, [...names, 'IAMaccess', 'audience: object']);
+      await writeFile(scene.user.environment['WIRE_CONFIG'] ?? '', config);
+      await type('wire login --profile lab', scene);
+      const block = await onlyBlock('### Writing', 'sh');
+      const said = await type(atPlayground(block, scene, ['my-bucket']), scene);
+      expect(said).toContain('Unmounted');
+      expect(said).toContain('Nothing is left behind');
+      await type('wire mount data --profile lab --mkdir --daemon', scene);
+      expect(await type('cat ~/data/greeting; wire unmount ~/data', scene)).toContain('hello');
       expect(await mountsBelow(scene.user.folder)).toEqual([]);
     });
 
