@@ -1,5 +1,5 @@
 /**
- * The command `wire`: `bin/wire.js` imports this file and nothing else. Whatever happens, a person
+ * The command `wire`: `bin/wire.js` sets options of V8 and imports this file. Whatever happens, a person
  * gets one line and an exit code of `lib/wire-error.ts`; stack traces go to the log.
  */
 import { readFileSync } from 'node:fs';

@@ -10,13 +10,14 @@ import { BlockCache } from '../cache/block-cache.ts';
 import type { BlockDisk } from '../cache/block-disk.ts';
 import { DiskCache } from '../cache/disk-cache.ts';
 import { Endpoint } from '../cache/endpoint.ts';
-import { MemoryBudget } from '../cache/memory-budget.ts';
+import { MEMORY_BYTES, MemoryBudget } from '../cache/memory-budget.ts';
 import type { Settings } from '../config/options.ts';
 import { ensurePrivateDir } from '../config/paths.ts';
 import type { CacheMode } from '../config/values.ts';
 import { IndexStore } from '../fs/index-store.ts';
 import type { ReadingParts } from '../fs/options.ts';
-import { GiB, MiB } from '../lib/bytes.ts';
+import { WritingMemory } from '../fs/writing-memory.ts';
+import { GiB } from '../lib/bytes.ts';
 import { keyBesideLogins } from './identity.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -51,7 +52,7 @@ const FREE_BYTES = GiB;
 /** Pure. */
 export function cachePlanOf(settings: Settings, { paths }: Pick<Surroundings, 'paths'>): CachePlan {
   return {
-    memoryBytes: settings.memoryBytes ?? 48 * MiB,
+    memoryBytes: settings.memoryBytes ?? MEMORY_BYTES,
     mode: settings.cacheMode ?? 'minimal',
     folder: settings.cacheDir ?? paths.cacheDir,
     quotaBytes: settings.cacheBytes ?? 10 * GiB,
@@ -63,6 +64,7 @@ export class ContentCache implements AsyncDisposable {
   readonly #plan: CachePlan;
   readonly #surroundings: Surroundings;
   readonly #blocks: BlockCache;
+  readonly #writing: WritingMemory;
   readonly #endpoints = new Map<string, Endpoint>();
   readonly #end = new AbortController();
   #opening: Promise<DiskCache> | undefined;
@@ -75,6 +77,7 @@ export class ContentCache implements AsyncDisposable {
     this.#plan = plan;
     this.#surroundings = surroundings;
     this.#blocks = new BlockCache({ budget, clock: surroundings.clock });
+    this.#writing = new WritingMemory(budget);
   }
 
   /**
@@ -130,11 +133,11 @@ export class ContentCache implements AsyncDisposable {
     const known = this.#endpoints.get(endpoint) ?? new Endpoint(endpoint);
     this.#endpoints.set(endpoint, known);
     const disk = this.#disk;
-    if (disk === undefined) return { blocks: this.#blocks, endpoint: known };
+    const shared = { blocks: this.#blocks, writing: this.#writing, endpoint: known };
+    if (disk === undefined) return shared;
     const forReads = this.#plan.mode === 'full' ? disk : withoutReads(disk);
     return {
-      blocks: this.#blocks,
-      endpoint: known,
+      ...shared,
       disk: forReads,
       keptWrites: disk,
       pins: disk.contents,

@@ -10,15 +10,14 @@ import {
   AttributeRecords,
   childId,
   holdsFor,
-  idOf,
   kindOf,
 } from './attribute-records.ts';
+import { type AttributeDefaults, AttributeView, LINK_MODE } from './attribute-view.ts';
 import type { AttributeChanges, Attributes, DeviceNumber, FileType } from './filesystem.ts';
 import {
   type DirectoryNode,
   type FileKind,
   type FileNode,
-  isOvertaken,
   type Node,
   type Overrides,
 } from './nodes.ts';
@@ -31,16 +30,8 @@ import {
   tellsSame,
   type Xattrs,
 } from './object-metadata.ts';
-import { inoOf } from './st-ino.ts';
 
 export type { AttributeIndex } from './attribute-records.ts';
-
-export interface AttributeDefaults {
-  readonly uid: number;
-  readonly gid: number;
-  readonly fileMode: number;
-  readonly directoryMode: number;
-}
 
 export interface AttributeStoreOptions extends AttributeDefaults {
   readonly index?: AttributeIndex | undefined;
@@ -74,8 +65,6 @@ interface Stored {
 const S_ISUID = 0o4000;
 const S_ISGID = 0o2000;
 const S_IXGRP = 0o010;
-/** Of a symbolic link: nobody asks for them (symlink(7)). */
-const LINK_MODE = 0o777;
 const CAPABILITY = 'security.capability';
 
 /** What the bucket tells of a file is right until somebody sets it here. */
@@ -85,6 +74,7 @@ export class AttributeStore {
   readonly records: AttributeRecords;
   readonly posix: boolean;
   readonly #options: AttributeStoreOptions;
+  readonly #view: AttributeView;
   readonly #stored = new WeakMap<Node, Stored>();
   /** What the latest upload of a file was given. */
   readonly #sent = new WeakMap<Node, Metadata>();
@@ -93,10 +83,11 @@ export class AttributeStore {
     this.#options = options;
     this.posix = options.posix === true;
     this.records = new AttributeRecords(options.index);
+    this.#view = new AttributeView(this.records, options, this.posix);
   }
 
   of(node: Node): Attributes {
-    return node.type === 'file' ? this.#ofFile(node) : this.#ofDirectory(node);
+    return this.#view.of(node);
   }
 
   /** What the object of a name is, as far as is known. */
@@ -107,7 +98,7 @@ export class AttributeStore {
   /** Mode and owner of what `by` makes in `parent`, where the set-group-id bit is inherited. */
   ofNew(parent: DirectoryNode, { type, mode }: NewAttributes, by: Maker): Maker & { mode: number } {
     const own = type === 'symlink' ? LINK_MODE : mode & 0o7777;
-    const above = this.#ofDirectory(parent);
+    const above = this.#view.ofDirectory(parent);
     if ((above.mode & S_ISGID) === 0) return { mode: own, uid: by.uid, gid: by.gid };
     return { mode: type === 'directory' ? own | S_ISGID : own, uid: by.uid, gid: above.gid };
   }
@@ -207,7 +198,7 @@ export class AttributeStore {
 
   /** The target of a link, as far as it is known. */
   targetOf(node: FileNode): string | undefined {
-    return this.#timed(node)?.target;
+    return this.#view.timed(node)?.target;
   }
 
   /** Keeps the target of a link, which was read of its object. */
@@ -366,66 +357,10 @@ export class AttributeStore {
     const { type, mode, uid, gid, mtimeMs, ctimeMs, device } = this.of(node);
     const record = this.records.of(node);
     const xattrs = this.xattrsOf(node);
-    const atimeMs = node.type === 'file' ? this.#timed(node)?.atimeMs : record?.atimeMs;
+    const atimeMs = node.type === 'file' ? this.#view.timed(node)?.atimeMs : record?.atimeMs;
     return {
       ...{ type, mode, uid, gid, mtimeMs, ctimeMs },
       ...defined({ atimeMs, device, xattrs }),
-    };
-  }
-
-  /** What is known of the present version. */
-  #timed(node: FileNode): Overrides | undefined {
-    const record = this.records.of(node);
-    return holdsFor(record, node.version) ? record : undefined;
-  }
-
-  /** The record that mode and owner are read from. */
-  #owned(node: FileNode): Overrides | undefined {
-    return this.posix ? this.#timed(node) : this.records.of(node);
-  }
-
-  #ofFile(node: FileNode): Attributes {
-    const { version, kind } = node;
-    const staged = isOvertaken(node) ? undefined : node.staged;
-    const owned = this.#owned(node);
-    const timed = this.#timed(node);
-    const mtimeMs = staged?.mtimeMs ?? timed?.mtimeMs ?? version?.modifiedMs ?? 0;
-    const { uid, gid, fileMode } = this.#options;
-    const attributes = {
-      ino: inoOf(idOf(node)),
-      type: kind,
-      mode: kind === 'symlink' ? LINK_MODE : (owned?.mode ?? fileMode),
-      nlink: node.removed ? 0 : 1,
-      uid: owned?.uid ?? uid,
-      gid: owned?.gid ?? gid,
-      bytes: staged?.bytes ?? version?.bytes ?? 0,
-      allocatedBytes: staged?.allocatedBytes,
-      atimeMs: timed?.atimeMs ?? mtimeMs,
-      mtimeMs,
-      ctimeMs: Math.max(timed?.ctimeMs ?? version?.modifiedMs ?? 0, staged?.changedMs ?? 0),
-    };
-    return kind === 'file' ? attributes : { ...attributes, ...ofSpecial(kind, timed, attributes) };
-  }
-
-  #ofDirectory(node: DirectoryNode): Attributes {
-    const record = this.records.of(node);
-    const { uid, gid, directoryMode } = this.#options;
-    const changedMs = node.changedMs === node.madeMs ? 0 : node.changedMs;
-    // What happens in it after somebody has set its time counts again.
-    const isNewer = changedMs > (record?.ctimeMs ?? 0);
-    const mtimeMs = isNewer ? changedMs : (record?.mtimeMs ?? node.changedMs);
-    return {
-      ino: inoOf(idOf(node)),
-      type: 'directory',
-      mode: record?.mode ?? directoryMode,
-      // Says "not counted" to find(1) and others, as btrfs does.
-      nlink: node.removed ? 0 : 1,
-      uid: record?.uid ?? uid,
-      gid: record?.gid ?? gid,
-      bytes: 0,
-      atimeMs: record?.atimeMs ?? mtimeMs,
-      mtimeMs,
-      ctimeMs: Math.max(record?.ctimeMs ?? node.madeMs, changedMs),
     };
   }
 }
@@ -433,19 +368,6 @@ export class AttributeStore {
 /** Whether an upload is to come that takes attributes along. */
 function isToBeUploaded({ staged, version }: FileNode): boolean {
   return version === undefined || staged?.dirty === true;
-}
-
-function ofSpecial(
-  kind: FileKind,
-  record: Overrides | undefined,
-  { bytes }: Pick<Attributes, 'bytes'>,
-): Pick<Attributes, 'bytes' | 'device'> {
-  if (kind === 'symlink') {
-    const { target } = record ?? {};
-    return { bytes: target === undefined ? bytes : Buffer.byteLength(target) };
-  }
-  const isDevice = kind === 'character-device' || kind === 'block-device';
-  return { bytes: 0, device: isDevice ? (record?.device ?? { major: 0, minor: 0 }) : undefined };
 }
 
 function defined<T extends object>(fields: T): Present<T> {

@@ -8,7 +8,8 @@
  * - A sealed chunk is being written to the disk: its bytes do not change.
  */
 import type { Extent } from '../lib/bytes.ts';
-import { CHUNK_BYTES, type ContentMemory, LEAST_CHUNK_BYTES } from './content-memory.ts';
+import { CHUNK_BYTES } from './chunk-pool.ts';
+import { type ContentMemory, LEAST_CHUNK_BYTES } from './content-memory.ts';
 
 export interface Chunk {
   readonly start: number;
@@ -111,8 +112,8 @@ export class ContentChunks {
     const last = this.#chunks.at(-1);
     const goesOn = last !== undefined && isFull(last) && last.start + last.length === start;
     const bytes = goesOn ? CHUNK_BYTES : capacityFor(length);
-    if (!this.#memory.take(bytes)) return undefined;
-    const memory = this.#memory.allocate(bytes);
+    const memory = this.#memory.take(bytes);
+    if (memory === undefined) return undefined;
     const chunk = { start, length: 0, memory, sealed: false, readers: 0 };
     this.#chunks.push(chunk);
     return chunk;
@@ -120,20 +121,17 @@ export class ContentChunks {
 
   /** Whether `chunk` has memory for `bytes` now. */
   #reach(chunk: Chunk, bytes: number): boolean {
-    const had = chunk.memory.byteLength;
-    if (bytes <= had) return true;
-    const wanted = capacityFor(bytes);
-    if (!this.#memory.take(wanted - had)) return false;
-    const memory = this.#memory.allocate(wanted);
+    if (bytes <= chunk.memory.byteLength) return true;
+    const memory = this.#memory.take(capacityFor(bytes));
+    if (memory === undefined) return false;
     memory.set(chunk.memory.subarray(0, chunk.length));
-    if (chunk.readers === 0) this.#memory.recycle(chunk.memory);
+    this.#free(chunk);
     chunk.memory = memory;
     return true;
   }
 
   #free(chunk: Chunk): void {
-    this.#memory.give(chunk.memory.byteLength);
-    if (chunk.readers === 0) this.#memory.recycle(chunk.memory);
+    this.#memory.give(chunk.memory, chunk.readers === 0);
   }
 }
 

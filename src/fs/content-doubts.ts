@@ -1,4 +1,5 @@
 /** What was sent to the bucket without hearing that it arrived. */
+import { createHash } from 'node:crypto';
 import type { ETag, ObjectVersion } from '../store/object-store.ts';
 
 /** What a save has sent. */
@@ -19,6 +20,10 @@ export class ContentDoubts {
     return this.#doubts.length > 0;
   }
 
+  get all(): readonly SentContent[] {
+    return this.#doubts;
+  }
+
   /** @param changes how many changes the content had seen. */
   add(sent: SentContent, changes: number): void {
     this.#doubts = [...this.#doubts, { ...sent, changes }];
@@ -34,6 +39,11 @@ export class ContentDoubts {
   clear(): void {
     this.#doubts = [];
   }
+}
+
+/** Content that is sent in one request: S3's ETag of it, unless it is encrypted with a key of KMS. */
+export function sentInOne(body: Uint8Array): SentContent {
+  return { bytes: body.length, etag: `"${createHash('md5').update(body).digest('hex')}"` };
 }
 
 /** Servers and SDKs differ in whether they give an ETag its quotes. */

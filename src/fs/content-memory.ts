@@ -1,10 +1,11 @@
 /**
- * Memory for content that was written and is not on the local disk yet: bounded over all files of
- * a mount, and for no longer than a second, as a local disk does with what nobody has synced.
+ * Memory for content that was written and is not on the local disk yet: for no longer than a
+ * second, as a local disk does with what nobody has synced.
  */
-import { KiB, MiB } from '../lib/bytes.ts';
+import { KiB } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
+import { CHUNK_BYTES, type ChunkPool } from './chunk-pool.ts';
 
 /** Something with bytes in memory. */
 export interface Spillable {
@@ -15,82 +16,54 @@ export interface Spillable {
 export interface ContentMemoryOptions {
   readonly clock: Clock;
   readonly log: Log;
-  /** Default 12 MiB: some 10 ms of a fast disk. */
-  readonly bytes?: number;
+  readonly chunks: ChunkPool;
 }
 
-/** Longest piece of memory; pieces of this length are used again and again. */
-export const CHUNK_BYTES: number = MiB;
 /** Shortest piece that is charged: what many small files cost is not their bytes alone. */
 export const LEAST_CHUNK_BYTES: number = 4 * KiB;
 
-const MEMORY_BYTES = 12 * MiB;
-/** For those who wait for memory, with a copy of what they want to write. */
-const LEAST_SPARE = 2;
 /** How long bytes may be in memory only. */
 const SPILL_MS = 1000;
 
 export class ContentMemory implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #bytes: number;
-  /** Pieces that wait to be used again; with those in use not more than there may be. */
-  readonly #spare: Uint8Array[] = [];
+  readonly #chunks: ChunkPool;
   /** When each was first changed, in order of that (monotonic). */
   readonly #changed = new Map<Spillable, number>();
   readonly #closing = new AbortController();
   #running: Promise<void> | undefined;
-  #used = 0;
 
-  constructor({ clock, log, bytes = MEMORY_BYTES }: ContentMemoryOptions) {
+  constructor({ clock, log, chunks }: ContentMemoryOptions) {
     this.#clock = clock;
     this.#log = log;
-    this.#bytes = bytes;
+    this.#chunks = chunks;
   }
 
-  /** Bytes in use. */
+  /** Bytes in use, also by other mounts of the process. */
   get used(): number {
-    return this.#used;
+    return this.#chunks.used;
   }
 
-  /** Takes all of `bytes`, or nothing. */
-  take(bytes: number): boolean {
-    if (this.#used + bytes > this.#bytes) return false;
-    this.#used += bytes;
-    // One of them may be what the bytes are for.
-    const room = Math.ceil((this.#bytes - this.#used) / CHUNK_BYTES) + 1;
-    this.#spare.length = Math.min(this.#spare.length, Math.max(room, LEAST_SPARE));
-    return true;
+  /** Memory of `bytes`, with anything in it; undefined when there is none. */
+  take(bytes: number): Uint8Array | undefined {
+    return this.#chunks.take(bytes);
   }
 
-  give(bytes: number): void {
-    this.#used -= bytes;
-  }
-
-  /** Memory of `bytes`, with anything in it. */
-  allocate(bytes: number): Uint8Array {
-    const spare = bytes === CHUNK_BYTES ? this.#spare.pop() : undefined;
-    return spare ?? Buffer.allocUnsafeSlow(bytes);
-  }
-
-  /** Nobody refers to `chunk` any more: it may be used again. */
-  recycle(chunk: Uint8Array): void {
-    if (chunk.byteLength !== CHUNK_BYTES) return;
-    const held = this.#used + this.#spare.length * CHUNK_BYTES;
-    if (held + CHUNK_BYTES <= this.#bytes || this.#spare.length < LEAST_SPARE) {
-      this.#spare.push(chunk);
-    }
+  /** As `ChunkPool.give`. */
+  give(memory: Uint8Array, isFree: boolean): void {
+    this.#chunks.give(memory, isFree);
   }
 
   /** Runs `work` with a copy of `bytes`, whose memory is used again afterwards. */
   async withCopy<T>(bytes: Uint8Array, work: (copy: Uint8Array) => Promise<T>): Promise<T> {
     const isUsual = bytes.byteLength > CHUNK_BYTES / 2 && bytes.byteLength <= CHUNK_BYTES;
-    const memory = this.allocate(isUsual ? CHUNK_BYTES : bytes.byteLength);
+    const memory = this.#chunks.insist(isUsual ? CHUNK_BYTES : bytes.byteLength);
     memory.set(bytes);
     try {
       return await work(memory.subarray(0, bytes.byteLength));
     } finally {
-      this.recycle(memory);
+      this.#chunks.give(memory, true);
     }
   }
 

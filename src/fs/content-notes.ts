@@ -4,8 +4,8 @@
  */
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import type { ObjectVersion } from '../store/object-store.ts';
+import type { UnfinishedContent } from './content-record.ts';
 import { ExtentMap } from './extents.ts';
-import type { UnfinishedContent } from './staged-file.ts';
 
 /** Where the object is that has what the staged file lacks, and what that is. */
 export interface LackNote extends UnfinishedContent {

@@ -12,6 +12,7 @@ import type {
   ObjectStores,
   ObjectVersion,
 } from '../store/object-store.ts';
+import type { Stretch } from './name-ranges.ts';
 
 /** What a name stands for. A directory may exist only through the keys below it. */
 export type Found =
@@ -87,12 +88,20 @@ export interface PageRequest {
   readonly sinceSeq: number;
 }
 
+export interface NearRequest {
+  readonly count: number;
+  /** A text that sorts before the name, without a slash; '': from the first name on. */
+  readonly after?: string | undefined;
+}
+
 /** A name, and some that come after it. */
 export interface Neighbours {
   /** The name asked for; undefined: it is not there. */
   readonly found: Found | undefined;
   /** Others, as far as one answer tells for sure what they stand for. */
   readonly names: readonly FoundName[];
+  /** Where all names were told, `found` among them; undefined: nowhere. */
+  readonly stretch?: Stretch;
 }
 
 export interface DirectorySource {
@@ -100,10 +109,10 @@ export interface DirectorySource {
   readonly exhaustive: boolean;
   page(request: PageRequest, signal: AbortSignal): Promise<DirectoryPage>;
   /**
-   * Asks for `name` and up to `count` names from there on, in the store's order. Undefined: this
-   * does not tell about `name`, which must be asked for alone.
+   * Asks for `name` and up to `count` names from there on, or from `after` on, in the store's
+   * order. Undefined: this does not tell about `name`, which must be asked for alone.
    */
-  near(name: string, count: number, signal: AbortSignal): Promise<Neighbours | undefined>;
+  near(name: string, asked: NearRequest, signal: AbortSignal): Promise<Neighbours | undefined>;
   /** Asks for one name. Undefined: there is none. */
   find(name: string, signal: AbortSignal): Promise<Found | undefined>;
   /** Whether the file `name` is not to be shown when it is this version. */
@@ -206,9 +215,13 @@ export class PrefixSource implements DirectorySource {
     return { names, next: page.next, last: lastOf(page).slice(prefix.length) };
   }
 
-  async near(name: string, count: number, signal: AbortSignal): Promise<Neighbours | undefined> {
+  async near(
+    name: string,
+    { count, after = justBefore(name) }: NearRequest,
+    signal: AbortSignal,
+  ): Promise<Neighbours | undefined> {
     const { store, key: prefix } = this.#place();
-    const startAfter = `${prefix}${justBefore(name)}`;
+    const startAfter = `${prefix}${after}`;
     if (!fitsKey(childKey(prefix, name)) || !fitsKey(startAfter)) return undefined;
     const request = { prefix, delimiter: '/' as const, maxKeys: count };
     const page = await store.list(startAfter === '' ? request : { ...request, startAfter }, signal);
@@ -222,7 +235,8 @@ export class PrefixSource implements DirectorySource {
     const asked = names.find(({ name: part }) => part === name);
     const isAbsent = page.next === undefined || isPast(page, childDirectory(prefix, name));
     if (asked === undefined && !isAbsent) return undefined;
-    return { found: asked?.found, names };
+    const last = page.next === undefined ? undefined : lastOf(page).slice(prefix.length);
+    return { found: asked?.found, names, stretch: { after, last } };
   }
 
   async find(name: string, signal: AbortSignal): Promise<Found | undefined> {

@@ -21,6 +21,7 @@ import {
 } from './directory-source.ts';
 import type { MaybePromise } from './filesystem.ts';
 import { Listing } from './listing.ts';
+import { NameRanges, type Stretch, type ToldAt } from './name-ranges.ts';
 import { NameStatements, type Statement } from './name-statements.ts';
 import type { SaidAt } from './name-table.ts';
 import { MOST_NEIGHBOURS, NeighbourCount } from './neighbour-count.ts';
@@ -48,6 +49,12 @@ const SWEEP_AT = 4096;
 /** Names known beyond those that a reader of a listing has taken: two pages. */
 const AHEAD_NAMES = 2000;
 
+/** Room in a page for names that others have made since a stretch was told. */
+const SPARE_NEIGHBOURS = 100;
+
+/** Pages that one question waits for. */
+const MOST_NEARS = 4;
+
 /** A name that exists whatever the store says, and since which statement. */
 interface LocalName {
   readonly type: Found['type'];
@@ -68,7 +75,9 @@ export class Directory {
   #listing: Listing | undefined;
   #listings = 0;
   #sweepAt = SWEEP_AT;
-  #lastFindMs = -Infinity;
+  #ranges: NameRanges | undefined;
+  /** When a name was last asked for, or answered by what was told of others too. */
+  #lastWantedMs = -Infinity;
   /** More than one page: then a name is asked for with its neighbours. */
   #large = false;
   #neighbours: NeighbourCount | undefined;
@@ -93,11 +102,14 @@ export class Directory {
       // A file that is only here has no version yet; its node knows the rest.
       return { found: found ?? unsavedFile, ttlMs: this.#options.listTtlMs };
     }
-    const all = this.#source.exhaustive && this.#listing?.done === true ? this.#listing : undefined;
-    const atMs = known === undefined ? all?.toldMs : known.atMs;
-    if (atMs === undefined || this.#left(atMs) <= 0) return undefined;
-    if (known !== undefined) this.#neighbours?.answered(name, known.seq);
-    return { found: known?.found, ttlMs: this.#left(atMs) };
+    if (known !== undefined && this.#left(known.atMs) > 0) {
+      this.#neighbours?.answered(name, known.seq);
+      return { found: known.found, ttlMs: this.#left(known.atMs) };
+    }
+    const absentMs = this.#absentMs(name, known);
+    if (absentMs === undefined || this.#left(absentMs) <= 0) return undefined;
+    this.#lastWantedMs = this.#now();
+    return { found: undefined, ttlMs: this.#left(absentMs) };
   }
 
   /** What `name` stands for, at once when that is known. */
@@ -162,6 +174,9 @@ export class Directory {
   /** This mount changed what `name` stands for in the store. */
   changed(name: string, found: Found | undefined): void {
     this.#source.changed?.();
+    if (found !== undefined && this.#statements.get(name)?.found === undefined) {
+      this.#ranges?.made(name);
+    }
     this.#say(name, found, this.#statement());
     if (found === undefined) this.#local?.delete(name);
     else this.#listing?.add(name);
@@ -185,6 +200,7 @@ export class Directory {
     this.#source.changed?.();
     this.#say(name, undefined, this.#statement(-Infinity));
     this.#questions?.allow();
+    this.#ranges?.clear();
     this.#listing = undefined;
   }
 
@@ -193,6 +209,7 @@ export class Directory {
     this.#source.moved?.();
     this.#statements.clear(this.#sequence.next());
     this.#questions?.allow();
+    this.#ranges?.clear();
     this.#listing = undefined;
   }
 
@@ -215,24 +232,35 @@ export class Directory {
     return sinceMs + this.#options.listTtlMs - this.#now();
   }
 
+  /** When `name` was last told to be absent with others, later than what is `known` of it. */
+  #absentMs(name: string, known: Statement | undefined): number | undefined {
+    const isWhole = this.#source.exhaustive && this.#listing?.done === true;
+    const allMs = isWhole && known === undefined ? this.#listing?.toldMs : undefined;
+    const range = this.#ranges?.absent(name);
+    if (range === undefined || range.seq <= (known?.seq ?? 0)) return allMs;
+    return Math.max(range.atMs, allMs ?? range.atMs);
+  }
+
   /** A statement made now. */
   #statement(atMs: number = this.#now()): SaidAt {
     return { seq: this.#sequence.next(), atMs, group: 0 };
   }
 
   async #ask(name: string, signal: AbortSignal): Promise<Answer> {
-    const again = this.#left(this.#lastFindMs) > 0 || this.#source.remembers?.() === true;
-    this.#lastFindMs = this.#now();
+    const again = this.#left(this.#lastWantedMs) > 0 || this.#source.remembers?.() === true;
+    this.#lastWantedMs = this.#now();
     // A second question within the TTL: one page costs no more and usually answers them all.
     if (again && this.#source.exhaustive && !this.#isDenied) {
-      const answer = await (this.#large ? this.#askNear(name, signal) : this.#askAll(name, signal));
+      // Its first page may be the first to tell that a directory is large.
+      const asked = this.#large ? undefined : await this.#askAll(name, signal);
+      const answer = asked ?? (this.#large ? await this.#askNear(name, signal) : undefined);
       if (answer !== undefined) return answer;
     }
     this.#finds ??= new SingleFlight();
     const work = async (find: AbortSignal): Promise<Statement> => await this.#find(name, find);
     for (;;) {
       const told = await this.#finds.join(name, work, signal);
-      this.#lastFindMs = this.#now();
+      this.#lastWantedMs = this.#now();
       const answer = this.peek(name) ?? this.#latest(name, told);
       if (answer !== undefined) return answer;
     }
@@ -246,17 +274,24 @@ export class Directory {
     return { found: latest.found, ttlMs: 0 };
   }
 
-  /** Asks for `name` and those after it; undefined when that does not tell about `name`. */
+  /** Asks for `name` and those around it; undefined when that does not tell about `name`. */
   async #askNear(name: string, signal: AbortSignal): Promise<Answer | undefined> {
     this.#nears ??= new SingleFlight();
     const work = async (near: AbortSignal): Promise<void> => await this.#loadNear(name, near);
-    try {
-      // Many who ask at once are answered by one page, or each alone if that was about others.
-      await this.#nears.join('near', work, signal);
-    } catch (error) {
-      if (!this.#isDenied) throw error;
+    let answer: Answer | undefined;
+    // Many who ask at once are answered by one page, or each alone if that was about others. Of
+    // files that are made at once a few pages tell of all.
+    for (let pages = 0; answer === undefined && pages < MOST_NEARS; pages += 1) {
+      if (pages > 0 && this.#neighbours?.isMaking !== true) break;
+      try {
+        await this.#nears.join('near', work, signal);
+      } catch (error) {
+        if (!this.#isDenied) throw error;
+        break;
+      }
+      answer = this.peek(name);
     }
-    return this.peek(name);
+    return answer;
   }
 
   /** Asks for a page of all names; undefined when that does not tell about `name`. */
@@ -283,18 +318,23 @@ export class Directory {
 
   async #loadNear(name: string, signal: AbortSignal): Promise<void> {
     const neighbours = (this.#neighbours ??= new NeighbourCount());
-    const count = neighbours.next;
+    const room = MOST_NEIGHBOURS - SPARE_NEIGHBOURS;
+    const after = neighbours.isMaking ? this.#ranges?.startFor(name, room) : undefined;
+    const count = after === undefined ? neighbours.next : MOST_NEIGHBOURS;
     await this.#question('', async (seq) => {
+      let isAbsent = false;
       try {
-        const answer = await this.#source.near(name, count, signal);
+        const answer = await this.#source.near(name, { count, after }, signal);
         const said = { seq, atMs: this.#now(), group: 0 };
         for (const { name: part, found } of answer?.names ?? []) {
           this.#say(part, found, said);
           this.#listing?.add(part);
         }
-        if (answer !== undefined && answer.found === undefined) this.#say(name, undefined, said);
+        isAbsent = answer !== undefined && answer.found === undefined;
+        if (isAbsent) this.#say(name, undefined, said);
+        if (answer?.stretch !== undefined) this.#toldAll(answer.stretch, said, answer.names);
       } finally {
-        neighbours.asked(name, seq, count);
+        neighbours.asked(name, seq, { count, isAbsent });
       }
     });
   }
@@ -313,6 +353,10 @@ export class Directory {
       listing.unsure = [];
       for (const held of before) this.#listPage(listing, [held.one], held.said, page.last);
       this.#listPage(listing, page.names, said, page.last);
+      if (page.next !== undefined && page.last !== undefined && listing.reached !== undefined) {
+        this.#toldAll({ after: listing.reached, last: page.last }, told, page.names);
+      }
+      listing.reached = page.last;
       listing.next = page.next;
       listing.done = page.next === undefined;
       return page.next === undefined;
@@ -325,6 +369,13 @@ export class Directory {
     if (listing === this.#listing) {
       this.#source.completed?.(() => this.#statements.all(), listing.toldMs);
     }
+  }
+
+  /** An answer told every name of a stretch. */
+  #toldAll(stretch: Stretch, told: ToldAt, names: readonly FoundName[]): void {
+    if (!this.#source.exhaustive || told.seq < this.#statements.oldestSeq) return;
+    this.#ranges ??= new NameRanges();
+    this.#ranges.add(stretch, told, names, (atMs) => this.#left(atMs) <= 0);
   }
 
   /** Asks the store, unless it has refused that. */

@@ -7,7 +7,13 @@ import type { AttributeReader } from './attribute-reader.ts';
 import type { AttributeSaver } from './attribute-saver.ts';
 import type { AttributeStore } from './attributes.ts';
 import { FsError } from './errno.ts';
-import type { AttributeChanges, AttributesReply, Entry, MaybePromise } from './filesystem.ts';
+import type {
+  AttributeChanges,
+  AttributesReply,
+  Entry,
+  MaybePromise,
+  RequestContext,
+} from './filesystem.ts';
 import type { DirectoryNode, Node } from './nodes.ts';
 import { noSuchEntry, staleFile } from './refusals.ts';
 import type { FoundNode, Tree } from './tree.ts';
@@ -50,6 +56,21 @@ export class Entries {
       return this.refer(tree.rebind(parent, node), ttlMs);
     };
     return read === undefined ? refer() : read.then(refer);
+  }
+
+  async makeDirectory(
+    parent: DirectoryNode,
+    name: string,
+    mode: number,
+    by: RequestContext,
+  ): Promise<Entry> {
+    const { tree, attributes, clock } = this.#parts;
+    const nowMs = clock.now();
+    const metadata = attributes.metadataOfNew(parent, { type: 'directory', mode }, by, nowMs);
+    const node = await tree.mkdir(parent, name, by.signal, metadata);
+    attributes.created(node, mode, by, nowMs);
+    this.changedIn(parent, node);
+    return this.refer(node);
   }
 
   reply(node: Node, ttlMs: number = this.#parts.listTtlMs): AttributesReply {

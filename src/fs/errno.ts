@@ -61,6 +61,7 @@ const errnoOf = {
   archived: 'EIO',
   'over-quota': 'EDQUOT',
   'store-full': 'ENOSPC',
+  'name-too-long': 'ENAMETOOLONG',
   interrupted: 'EINTR',
 } as const satisfies Record<WireErrorKind, Errno>;
 

@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { NotedIntent, SaveIntent } from './journal/intents.ts';
+import { MOST_INLINE_BYTES, type NotedIntent, type SaveIntent } from './journal/intents.ts';
 
 /** Bytes copied at once. */
 const COPY_BYTES = 1024 * 1024;
@@ -27,6 +27,21 @@ export async function writeLeftContent(
     await file.close();
   }
   return bytesFrom(intent, 'base');
+}
+
+/** All of `noted`; undefined where that is long, in a file, or in part only in the object. */
+export async function wholeContent(noted: NotedIntent): Promise<Uint8Array | undefined> {
+  const { intent } = noted;
+  if (intent.kind !== 'save' || intent.content !== 'inline') return undefined;
+  if (intent.bytes > MOST_INLINE_BYTES || bytesFrom(intent, 'base') > 0) return undefined;
+  const content = await noted.content();
+  const whole = new Uint8Array(intent.bytes);
+  let at = 0;
+  for (const [start, end] of intent.extents) {
+    whole.set(content.subarray(at, at + end - start), start);
+    at += end - start;
+  }
+  return whole;
 }
 
 /** How many bytes of `intent` are here, or only in the object. */

@@ -1,11 +1,12 @@
 /** Files that an earlier life has accepted and not saved, as nodes of this one. */
 import { join } from 'node:path';
+import type { ContentRecord } from './content-record.ts';
 import { foundDirectory } from './directory-source.ts';
 import type { InodeTable } from './inode-table.ts';
-import type { NotedIntent, SaveIntent } from './journal/intents.ts';
+import type { DeleteIntent, NotedIntent, SaveIntent } from './journal/intents.ts';
 import type { DirectoryNode, FileNode } from './nodes.ts';
 import type { FileSystemRoot } from './options.ts';
-import type { ContentRecord, StagedFile } from './staged-file.ts';
+import type { StagedFile } from './staged-file.ts';
 
 export interface LeftFilesParts {
   readonly root: FileSystemRoot;
@@ -48,6 +49,10 @@ export async function showLeft(
     const staged = await restore(node, record);
     // Whether an upload had arrived when that life ended nobody knows.
     staged.sentBefore = true;
+    for (const { isPresent, ...sent } of intent.sent ?? []) {
+      if (isPresent) staged.mayBeStored(sent);
+      else staged.mayHaveBeenStored(sent);
+    }
     return node;
   } catch (error) {
     nodes.detach(node);
@@ -55,8 +60,28 @@ export async function showLeft(
   }
 }
 
+/** A file that an earlier life has unlinked, as `Remains` needs it; undefined: the mount has none. */
+export function nodeOfDelete(
+  { root, nodes }: Pick<LeftFilesParts, 'root' | 'nodes'>,
+  intent: DeleteIntent,
+): FileNode | undefined {
+  const path = pathOf(root, intent);
+  const name = path.pop();
+  if (name === undefined) return undefined;
+  let parent: DirectoryNode = nodes.root;
+  for (const part of path) {
+    const node = nodes.bind(parent, part, foundDirectory);
+    if (node.type !== 'directory') return undefined;
+    parent = node;
+  }
+  return parent.children.has(name) ? undefined : nodes.addFile(parent, name);
+}
+
 /** Names from the root on; none where the mount does not show the key. */
-function pathOf(root: FileSystemRoot, { bucket, key }: SaveIntent): string[] {
+function pathOf(
+  root: FileSystemRoot,
+  { bucket, key }: Pick<SaveIntent, 'bucket' | 'key'>,
+): string[] {
   if (root.kind === 'buckets') return [bucket, ...key.split('/')];
   if (root.store.bucket !== bucket || !key.startsWith(root.prefix)) return [];
   return key.slice(root.prefix.length).split('/');

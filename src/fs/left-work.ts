@@ -35,16 +35,20 @@ export interface LeftWorkParts {
   /** Puts the content aside for a person. */
   readonly keep: (noted: NotedIntent, intent: SaveIntent, folder: string) => Promise<void>;
   readonly finishMove: (store: ObjectStore, move: MoveIntent, signal: AbortSignal) => Promise<void>;
+  /** Hides what was unlinked until it is deleted. */
+  readonly hide: (noted: NotedIntent, gone: DeleteIntent) => void;
+  /** False: whoever hides it goes on trying, and forgets the intent. */
   readonly finishDelete: (
     store: ObjectStore,
     gone: DeleteIntent,
     signal: AbortSignal,
-  ) => Promise<void>;
-  readonly abandonUpload: (
+  ) => Promise<boolean>;
+  /** False: the next mount should look again. */
+  readonly giveUpUpload: (
     store: ObjectStore,
     upload: UploadIntent,
     signal: AbortSignal,
-  ) => Promise<void>;
+  ) => Promise<boolean>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -91,9 +95,9 @@ export class LeftWork implements AsyncDisposable {
         const store = this.#parts.storeOf(intent.bucket);
         if (store === undefined || signal.aborted) continue;
         try {
-          await this.#finish(store, intent, signal);
+          const isDone = await this.#finish(store, intent, signal);
           hasChanged ||= kind !== 'upload';
-          await noted.forget();
+          if (isDone) await noted.forget();
         } catch (error) {
           this.#parts.log.warn('left-not-finished', { kind, error });
         }
@@ -130,6 +134,9 @@ export class LeftWork implements AsyncDisposable {
     for (const path of loaded.damaged) log.error('journal-damaged', { path });
     await this.#leaveStrays(folder, loaded);
     for (const each of superseded(loaded.intents)) await each.noted.forget();
+    for (const { noted } of this.#left('delete')) {
+      if (noted.intent.kind === 'delete') this.#parts.hide(noted, noted.intent);
+    }
     for (const each of loaded.intents) await this.#showOne(each, folder);
   }
 
@@ -178,11 +185,13 @@ export class LeftWork implements AsyncDisposable {
     return moved;
   }
 
-  async #finish(store: ObjectStore, intent: Intent, signal: AbortSignal): Promise<void> {
-    const { finishMove, finishDelete, abandonUpload } = this.#parts;
+  /** False: something of it is left for the next mount. */
+  async #finish(store: ObjectStore, intent: Intent, signal: AbortSignal): Promise<boolean> {
+    const { finishMove, finishDelete, giveUpUpload } = this.#parts;
     if (intent.kind === 'move') await finishMove(store, intent, signal);
-    else if (intent.kind === 'delete') await finishDelete(store, intent, signal);
-    else if (intent.kind === 'upload') await abandonUpload(store, intent, signal);
+    else if (intent.kind === 'delete') return await finishDelete(store, intent, signal);
+    else if (intent.kind === 'upload') return await giveUpUpload(store, intent, signal);
+    return true;
   }
 }
 

@@ -18,6 +18,8 @@ export class Listing {
   toldMs: number;
   done = false;
   next: Continuation | undefined;
+  /** What its pages so far have come to; '' before the first, undefined: that was not told. */
+  reached: string | undefined = '';
   /** Files of which a page to come may tell that they are hidden. */
   unsure: { readonly one: FoundName; readonly said: SaidAt }[] = [];
   /** Names that the reader who is furthest has taken. */

@@ -1,6 +1,7 @@
 /**
  * How many names of a large directory are asked for with one: four times as many when others of the
- * last answer were wanted too, a quarter when none was.
+ * last answer were wanted too, a quarter when none was. A page where the last one was not there:
+ * who asks for two such names is making files, and a page tells of the next ones too.
  */
 
 /** At first. */
@@ -16,6 +17,8 @@ interface Asked {
   readonly count: number;
   /** One of the neighbours was wanted. */
   isUsed: boolean;
+  /** The name was not there. */
+  readonly isAbsent: boolean;
 }
 
 export class NeighbourCount {
@@ -23,12 +26,18 @@ export class NeighbourCount {
 
   /** How many to ask for now. */
   get next(): number {
-    const { isUsed = false, count = 0 } = this.#last ?? {};
+    const { isUsed = false, isAbsent = false, count = 0 } = this.#last ?? {};
+    if (isAbsent) return MOST_NEIGHBOURS;
     return Math.min(Math.max(isUsed ? count * MORE : count / MORE, FEW), MOST_NEIGHBOURS);
   }
 
-  asked(name: string, seq: number, count: number): void {
-    this.#last = { name, seq, count, isUsed: false };
+  /** Whether files are being made, as far as the last answer tells. */
+  get isMaking(): boolean {
+    return this.#last?.isAbsent === true;
+  }
+
+  asked(name: string, seq: number, asked: { count: number; isAbsent: boolean }): void {
+    this.#last = { name, seq, isUsed: false, ...asked };
   }
 
   /** Somebody who wanted `name` was answered by the statement `seq`. */

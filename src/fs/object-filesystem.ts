@@ -6,6 +6,7 @@
 
 import type { ObjectStore } from '../store/object-store.ts';
 import type { Entries } from './entries.ts';
+import { type FileSystemState, stateOf } from './file-system-state.ts';
 import type {
   AllocationFlags,
   AttributeChanges,
@@ -25,40 +26,23 @@ import type {
   RequestContext,
   XattrFlags,
 } from './filesystem.ts';
-import { DirectoryHandle, type HandleTable } from './handle-table.ts';
+import type { HandleTable } from './handle-table.ts';
 import type { HandleId, InodeNumber } from './ids.ts';
 import type { InodeTable } from './inode-table.ts';
 import type { KernelCache } from './kernel-cache.ts';
 import { namesOfOthers } from './left-work.ts';
-import { contentOf } from './local-content.ts';
 import type { DirectoryNode } from './nodes.ts';
+import { OpenDirectories } from './open-directories.ts';
+import { OpenFiles } from './open-files.ts';
 import { Opener } from './opener.ts';
 import { type ObjectFileSystemOptions, storeOf } from './options.ts';
-import { createParts, type FileSystemParts } from './parts.ts';
-import { endJournal } from './pending-work.ts';
-import type { Reader, ReaderFigures } from './reader.ts';
+import { createParts, endParts, type FileSystemParts } from './parts.ts';
 import { badHandle, isADirectory, notADirectory, readOnlyMount, staleFile } from './refusals.ts';
-import type { SaveFailure } from './save-failures.ts';
 import type { NewSpecial } from './special-nodes.ts';
 import { statisticsOf } from './statistics.ts';
 import type { Tender } from './tending.ts';
 import { partFor, type Tree } from './tree.ts';
-import type { WriteBackFigures } from './write-back.ts';
 import type { Writer } from './writer.ts';
-
-/** What `wire status` shows of a mount's files. */
-export interface FileSystemState {
-  /** Handles of files and directories. */
-  readonly openHandles: number;
-  /** Files with changes that are not in the bucket yet, and their length. */
-  readonly unsavedFiles: number;
-  readonly unsavedBytes: number;
-  readonly uploads: number;
-  readonly failures: readonly SaveFailure[];
-  readonly reading: ReaderFigures;
-  /** How far the bucket is behind what closes were told is safe. */
-  readonly writeBack: WriteBackFigures;
-}
 
 export class ObjectFileSystem implements FileSystem, AsyncDisposable {
   readonly offersBacking: boolean;
@@ -67,10 +51,11 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
   readonly #nodes: InodeTable;
   readonly #handles: HandleTable;
   readonly #entries: Entries;
-  readonly #reader: Reader;
   readonly #writer: Writer;
   readonly #tree: Tree;
   readonly #opener: Opener;
+  readonly #files: OpenFiles;
+  readonly #directories: OpenDirectories;
   readonly #end = new AbortController();
   /** Settles when files are in sight that an earlier life has accepted and not saved. */
   readonly shown: Promise<void>;
@@ -84,10 +69,11 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     this.#nodes = parts.nodes;
     this.#handles = parts.handles;
     this.#entries = parts.entries;
-    this.#reader = parts.reader;
     this.#writer = parts.writer;
     this.#tree = parts.tree;
     this.#opener = new Opener(parts);
+    this.#files = new OpenFiles(parts);
+    this.#directories = new OpenDirectories(parts);
     this.offersBacking = this.#opener.offersBacking;
     const isLeft = options.readOnly || parts.left === undefined;
     this.shown = isLeft ? Promise.resolve() : parts.left.takeUp();
@@ -95,16 +81,7 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
   }
 
   get state(): FileSystemState {
-    const unsaved = [...this.#writer.unsaved()];
-    return {
-      openHandles: this.#handles.size,
-      unsavedFiles: unsaved.length,
-      unsavedBytes: unsaved.reduce((bytes, { staged }) => bytes + (staged?.bytes ?? 0), 0),
-      uploads: this.#parts.uploader.running,
-      reading: this.#reader.figures,
-      failures: [...this.#writer.failures],
-      writeBack: this.#parts.writeBack.figures,
-    };
+    return stateOf(this.#parts);
   }
 
   /**
@@ -134,15 +111,7 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end.abort();
     await this.recovered;
-    const { writeBack, saver, remains, left, journal } = this.#parts;
-    await writeBack[Symbol.asyncDispose]();
-    await this.#writer.close();
-    await saver[Symbol.asyncDispose]();
-    await remains[Symbol.asyncDispose]();
-    await left?.[Symbol.asyncDispose]();
-    if (journal !== undefined) await endJournal(journal);
-    await this.#nodes[Symbol.asyncDispose]();
-    await this.#reader[Symbol.asyncDispose]();
+    await endParts(this.#parts);
   }
 
   lookup(parent: InodeNumber, name: Uint8Array, context: RequestContext): MaybePromise<Entry> {
@@ -203,14 +172,7 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
   ): Promise<Entry> {
     this.#refuseIfReadOnly();
     const directory = this.#directory(parent);
-    const made = { type: 'directory', mode } as const;
-    const nowMs = this.#options.clock.now();
-    const { attributes } = this.#parts;
-    const metadata = attributes.metadataOfNew(directory, made, context, nowMs);
-    const node = await this.#tree.mkdir(directory, partFor(name), context.signal, metadata);
-    attributes.created(node, mode, context, nowMs);
-    this.#entries.changedIn(directory, node);
-    return this.#entries.refer(node);
+    return await this.#entries.makeDirectory(directory, partFor(name), mode, context);
   }
 
   async unlink(parent: InodeNumber, name: Uint8Array, context: RequestContext): Promise<void> {
@@ -265,14 +227,7 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     bytes: number,
     context: RequestContext,
   ): MaybePromise<ReadBytes> {
-    const file = this.#handles.file(handle);
-    if (file.access === 'write') throw badHandle;
-    const staged = contentOf(file);
-    if (staged !== undefined)
-      return staged.read(offset, bytes, file.position, () => context.signal);
-    if (file.pinned === undefined) throw staleFile;
-    const extent = { start: offset, end: offset + bytes };
-    return this.#reader.read(file.pinned, extent, file.position, () => context.signal);
+    return this.#files.read(handle, offset, bytes, context);
   }
 
   write(
@@ -281,15 +236,11 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     bytes: Uint8Array,
     context: RequestContext,
   ): MaybePromise<void> {
-    const file = this.#handles.file(handle);
-    if (file.access === 'read') throw badHandle;
-    return context.fromPages === true
-      ? this.#writer.writePages(file, offset, bytes, context.signal)
-      : this.#writer.write(file, offset, bytes, () => context.signal);
+    return this.#files.write(handle, offset, bytes, context);
   }
 
   lseek(handle: HandleId, offset: number, whence: 'data' | 'hole'): number {
-    return this.#writer.seek(this.#handles.file(handle), offset, whence);
+    return this.#files.seek(handle, offset, whence);
   }
 
   async fallocate(
@@ -299,22 +250,15 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     flags: AllocationFlags,
     context: RequestContext,
   ): Promise<void> {
-    const file = this.#handles.file(handle);
-    if (file.access === 'read') throw badHandle;
-    await this.#writer.allocate(file, offset, bytes, flags, context.signal);
+    await this.#files.allocate(handle, offset, bytes, flags, context.signal);
   }
 
   flush(handle: HandleId, context: RequestContext): MaybePromise<void> {
-    const file = this.#handles.file(handle);
-    // Who only reads has nothing to save, and must not end what others are writing.
-    if (file.access === 'read') return undefined;
-    return this.#writer.flush(file, context.signal);
+    return this.#files.flush(handle, context.signal);
   }
 
   async fsync(handle: HandleId, _: boolean, { signal }: RequestContext): Promise<void> {
-    const file = this.#handles.file(handle);
-    await this.#writer.fsync(file, signal);
-    await this.#parts.saver.settle(file.node, signal);
+    await this.#files.fsync(handle, signal);
   }
 
   async release(handle: HandleId, context: RequestContext): Promise<void> {
@@ -322,9 +266,7 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
   }
 
   opendir(inode: InodeNumber): OpenedFile {
-    const node = this.#directory(inode);
-    node.opens += 1;
-    const handle = this.#handles.add(new DirectoryHandle(node));
+    const handle = this.#directories.open(this.#directory(inode));
     return { handle, keepCache: false, directIo: false };
   }
 
@@ -334,7 +276,7 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     fill: FillDirents,
     context: RequestContext,
   ): MaybePromise<void> {
-    return this.#parts.lister.names(this.#handles.directory(handle), cookie, fill, context);
+    return this.#directories.names(handle, cookie, fill, context);
   }
 
   readdirplus(
@@ -343,21 +285,16 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     fill: FillEntries,
     context: RequestContext,
   ): MaybePromise<void> {
-    return this.#parts.lister.entries(this.#handles.directory(handle), cookie, fill, context);
+    return this.#directories.entries(handle, cookie, fill, context);
   }
 
   releasedir(handle: HandleId): void {
-    const { node } = this.#handles.directory(handle);
-    this.#handles.remove(handle);
-    node.opens -= 1;
-    this.#nodes.release(node);
+    this.#directories.close(handle);
   }
 
   /** Returns when the bucket has all names in it, and what was accepted of them. */
   async fsyncdir(handle: HandleId, _: boolean, context: RequestContext): Promise<void> {
-    const { node } = this.#handles.directory(handle);
-    await this.#writer.saveIn(node, context.signal);
-    await this.#parts.saver.settle(node, context.signal);
+    await this.#directories.sync(handle, context.signal);
   }
 
   async syncfs(_: InodeNumber, context: RequestContext): Promise<void> {

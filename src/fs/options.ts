@@ -9,6 +9,7 @@ import type { IndexStore } from './index-store.ts';
 import type { IntentNotes } from './journal/intents.ts';
 import type { Life } from './journal/life.ts';
 import type { WriteBackMode } from './write-back.ts';
+import type { WritingMemory } from './writing-memory.ts';
 
 /** What the root of a mount shows. */
 export type FileSystemRoot =
@@ -21,12 +22,14 @@ export type FileSystemRoot =
   /** Every bucket that one may list is a directory of the root. */
   | { readonly kind: 'buckets'; readonly stores: ObjectStores };
 
-/** What several mounts of one process share for reading. */
+/** What several mounts of one process share. */
 export interface ReadingParts {
   readonly blocks: BlockCache;
   /** The server: its name is part of what blocks are kept under. */
   readonly endpoint: Endpoint;
   readonly disk?: BlockDisk | undefined;
+  /** Of the budget of `blocks`; absent: this mount has memory of its own to write. */
+  readonly writing?: WritingMemory;
   /** Where content is kept that was written here; absent: nowhere. */
   readonly keptWrites?: BlockDisk | undefined;
   /** Of the disk: what stays on it. */
@@ -48,7 +51,7 @@ export interface ObjectFileSystemOptions {
   readonly directoryMode: number;
   /** An absolute path for this mount alone, made 0700; `kept/` in it holds bytes not saved. */
   readonly stagingDir: string;
-  /** For blocks of objects in memory, where `reading` is absent; default 48 MiB. */
+  /** For content in memory, where `reading` is absent; default 48 MiB. */
   readonly memoryBytes?: number;
   /** What mounts share for reading; absent: memory for this one alone, and no disk. */
   readonly reading?: ReadingParts;

@@ -1,9 +1,7 @@
-/**
- * Sends parts of content, all uploads of a mount within one budget of memory. The memory of bodies
- * is used again, so that sending a gigabyte does not mean to get a gigabyte from the system.
- */
-import { type Extent, MiB } from '../lib/bytes.ts';
+/** Sends parts of content: few requests at a time, within the memory that uploads may use. */
+import type { Extent } from '../lib/bytes.ts';
 import type { UploadedPart } from '../store/object-store.ts';
+import type { BodyPool } from './body-pool.ts';
 import { ByteBudget } from './locks.ts';
 import type { PartUpload } from './part-upload.ts';
 
@@ -13,19 +11,16 @@ export interface PartSource {
   fill(offset: number, into: Uint8Array, signal: AbortSignal): Promise<void>;
 }
 
-/** Memory of all uploads together, four usual parts, and how many requests may share it. */
-const UPLOAD_BYTES = 32 * MiB;
-const MAX_UPLOADS = 32;
-/** Bodies of that length are kept for the next part, so many of them. */
-const SPARE_BYTES = 8 * MiB;
-const MOST_SPARE = 4;
-/** So many also while nothing is sent: a slow writer's parts come one by one. */
-const LEAST_SPARE = 2;
+/** Requests of a mount at a time. */
+const MAX_REQUESTS = 32;
 
 export class PartSender {
-  readonly #budget = new ByteBudget(UPLOAD_BYTES, MAX_UPLOADS);
-  readonly #spare: Uint8Array[] = [];
-  #sending = 0;
+  readonly #bodies: BodyPool;
+  readonly #requests = new ByteBudget(MAX_REQUESTS, MAX_REQUESTS);
+
+  constructor(bodies: BodyPool) {
+    this.#bodies = bodies;
+  }
 
   /** Runs `work` with the bytes of `extent`, once there is memory for them. */
   async withBody<T>(
@@ -35,23 +30,12 @@ export class PartSender {
     signal: AbortSignal,
   ): Promise<T> {
     const bytes = end - start;
-    const send = async (): Promise<T> => {
-      const memory = this.#take(bytes);
+    const send = async (memory: Uint8Array): Promise<T> => {
       const body = memory.subarray(0, bytes);
       await source.fill(start, body, signal);
-      const result = await work(body);
-      // Not after a failure: a connection that was given up may still be reading from it.
-      if (memory.byteLength === SPARE_BYTES) this.#spare.push(memory);
-      return result;
+      return await work(body);
     };
-    this.#sending += 1;
-    try {
-      return await this.#budget.run(bytes, send, signal);
-    } finally {
-      this.#sending -= 1;
-      const most = Math.min(Math.max(this.#sending, LEAST_SPARE), MOST_SPARE);
-      this.#spare.length = Math.min(this.#spare.length, most);
-    }
+    return await this.request(async () => await this.#bodies.run(bytes, send, signal), signal);
   }
 
   async send(
@@ -66,14 +50,8 @@ export class PartSender {
     return await this.withBody(source, extent, send, signal);
   }
 
-  /** Runs what needs no memory here, but counts as a request. */
+  /** Runs what counts as a request, and needs no memory here. */
   async request<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    return await this.#budget.run(0, work, signal);
-  }
-
-  #take(bytes: number): Uint8Array {
-    const isUsual = bytes <= SPARE_BYTES && bytes > SPARE_BYTES / 2;
-    if (!isUsual) return Buffer.allocUnsafe(bytes);
-    return this.#spare.pop() ?? Buffer.allocUnsafeSlow(SPARE_BYTES);
+    return await this.#requests.run(1, work, signal);
   }
 }

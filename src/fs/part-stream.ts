@@ -8,9 +8,11 @@
  */
 import { isAbort } from '../lib/abort.ts';
 import type { Log } from '../lib/log.ts';
+import type { StoreError } from '../store/errors.ts';
 import type { UploadedPart } from '../store/object-store.ts';
 import type { PartSender, PartSource } from './part-sender.ts';
 import type { PartUpload } from './part-upload.ts';
+import { isDenied } from './save-outcomes.ts';
 import { gridPart, gridParts, type PlannedPart } from './upload-plan.ts';
 
 interface SentPart {
@@ -42,11 +44,17 @@ export class PartStream {
   #writtenBytes = 0;
   #stale = 0;
   #failed = false;
+  #denial: StoreError | undefined;
 
   constructor(parts: PartStreamParts) {
     this.#parts = parts;
     this.#upload = parts.start();
     this.#upload.catch((error: unknown) => this.#fail(error));
+  }
+
+  /** The store has said that this login may not write there: to ask again is no help. */
+  get denial(): StoreError | undefined {
+    return this.#denial;
   }
 
   /** Up to here it is written: what is complete of that can be sent. Waits for nothing. */
@@ -151,6 +159,7 @@ export class PartStream {
   #fail(error: unknown): void {
     if (this.#failed) return;
     this.#failed = true;
+    if (isDenied(error)) this.#denial = error;
     // The save tries once more, and tells what comes of that.
     if (!isAbort(error)) this.#parts.log.info('part-not-sent-early', { error });
   }

@@ -1,7 +1,7 @@
 /**
- * One upload in parts that is under way. It is written down before its first part goes, so that
- * the next mount can give up what a crash leaves, and it ends in one of two ways: complete, or
- * given up.
+ * One upload in parts that is under way. It is written down before it begins (`upload-notes.ts`),
+ * so that the next mount can give up what a crash leaves, and it ends in one of two ways: complete,
+ * or given up.
  */
 import { createHash } from 'node:crypto';
 import type { Extent } from '../lib/bytes.ts';
@@ -17,29 +17,24 @@ import type {
   UploadOptions,
 } from '../store/object-store.ts';
 import type { Place } from './directory-source.ts';
-import type { NotedUpload } from './staging-area.ts';
-
-/** Where uploads in parts are written down. */
-export interface UploadNotes {
-  /** Returns how to forget it. */
-  note(upload: NotedUpload): Promise<() => Promise<void>>;
-}
+import { hasNoAnswer } from './save-outcomes.ts';
+import type { UploadLedger, UploadNote } from './upload-notes.ts';
 
 export interface PartUploadParts {
-  readonly notes: UploadNotes;
+  readonly ledger: UploadLedger;
   readonly log: Log;
 }
 
 export class PartUpload {
   readonly #store: ObjectStore;
   readonly #upload: Upload;
-  readonly #forget: () => Promise<void>;
+  readonly #note: UploadNote;
   readonly #log: Log;
 
-  private constructor(store: ObjectStore, upload: Upload, forget: () => Promise<void>, log: Log) {
+  private constructor(store: ObjectStore, upload: Upload, note: UploadNote, log: Log) {
     this.#store = store;
     this.#upload = upload;
-    this.#forget = forget;
+    this.#note = note;
     this.#log = log;
   }
 
@@ -47,11 +42,17 @@ export class PartUpload {
   static async start(
     { store, key }: Place,
     options: UploadOptions,
-    { notes, log }: PartUploadParts,
+    { ledger, log }: PartUploadParts,
   ): Promise<PartUpload> {
-    const upload = await store.startUpload(key, options, new AbortController().signal);
-    const forget = await noted(notes, { bucket: store.bucket, ...upload }, log);
-    return new PartUpload(store, upload, forget, log);
+    const note = await ledger.note({ bucket: store.bucket, key });
+    try {
+      const upload = await store.startUpload(key, options, new AbortController().signal);
+      await note.begun(upload.uploadId);
+      return new PartUpload(store, upload, note, log);
+    } catch (error) {
+      await (hasNoAnswer(error) ? note.unanswered() : note.forget());
+      throw error;
+    }
   }
 
   get key(): string {
@@ -77,7 +78,7 @@ export class PartUpload {
     signal: AbortSignal,
   ): Promise<ObjectVersion> {
     const version = await this.#store.completeUpload(this.#upload, parts, precondition, signal);
-    await this.#forget();
+    await this.#note.forget();
     return version;
   }
 
@@ -85,23 +86,12 @@ export class PartUpload {
   async giveUp(): Promise<void> {
     // Not with the caller's signal, which may be why we are here.
     const { signal } = new AbortController();
-    await abandonUpload(this.#store, this.#upload, this.#forget, this.#log, signal);
-  }
-}
-
-/** Gives up an upload of whoever. Never fails: what stays is noted for the next mount. */
-export async function abandonUpload(
-  store: ObjectStore,
-  upload: Upload,
-  forget: () => Promise<void>,
-  log: Log,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    await store.abortUpload(upload, signal);
-    await forget();
-  } catch (error) {
-    log.warn('upload-not-aborted', { key: upload.key, error });
+    try {
+      await this.#store.abortUpload(this.#upload, signal);
+      await this.#note.forget();
+    } catch (error) {
+      this.#log.warn('upload-not-aborted', { key: this.key, error });
+    }
   }
 }
 
@@ -114,22 +104,4 @@ export function etagOfParts(parts: readonly UploadedPart[]): ETag | undefined {
     hash.update(Buffer.from(hex, 'hex'));
   }
   return `"${hash.digest('hex')}-${parts.length}"`;
-}
-
-/** Without a note the upload goes on: a crash of ours may leave its parts, which costs money only. */
-async function noted(
-  notes: UploadNotes,
-  upload: NotedUpload,
-  log: Log,
-): Promise<() => Promise<void>> {
-  try {
-    const forget = await notes.note(upload);
-    return async () =>
-      await forget().catch((error: unknown) => {
-        log.warn('upload-note-left', { key: upload.key, error });
-      });
-  } catch (error) {
-    log.warn('upload-not-noted', { key: upload.key, error });
-    return async () => await Promise.resolve();
-  }
 }

@@ -1,4 +1,5 @@
 /** Puts the parts of a file system over objects together. */
+import { MEMORY_BYTES, MemoryBudget } from '../cache/memory-budget.ts';
 import { AttributeReader } from './attribute-reader.ts';
 import { AttributeSaver } from './attribute-saver.ts';
 import { AttributeStore } from './attributes.ts';
@@ -11,7 +12,13 @@ import { KeptWrites } from './kept-writes.ts';
 import { LateKernelCache } from './kernel-cache.ts';
 import type { LeftWork } from './left-work.ts';
 import type { FileSystemRoot, ObjectFileSystemOptions } from './options.ts';
-import { journalFor, leftWorkFor, uploadNotesFor, writeBackFor } from './pending-work.ts';
+import {
+  endJournal,
+  journalFor,
+  leftWorkFor,
+  uploadNotesFor,
+  writeBackFor,
+} from './pending-work.ts';
 import { type Reader, readerFor } from './reader.ts';
 import { Remains } from './remains.ts';
 import { Renamer } from './renamer.ts';
@@ -24,6 +31,7 @@ import { TreeLock } from './tree-lock.ts';
 import { Uploader } from './uploader.ts';
 import type { WriteBack } from './write-back.ts';
 import { Writer } from './writer.ts';
+import { WritingMemory } from './writing-memory.ts';
 import { XattrOperations } from './xattrs.ts';
 
 export interface FileSystemParts {
@@ -59,7 +67,9 @@ export function createParts(given: ObjectFileSystemOptions): FileSystemParts {
   const { clock, listTtlMs, log, reading, consistency = 'ttl' } = options;
   const kernel = new LateKernelCache();
   const treeLock = new TreeLock();
-  const staging = new StagingArea(options.stagingDir, clock, log);
+  const budget = new MemoryBudget(options.memoryBytes ?? MEMORY_BYTES);
+  const { chunks, bodies } = reading?.writing ?? new WritingMemory(budget);
+  const staging = new StagingArea(options.stagingDir, chunks, clock, log);
   const journal = journalFor(options, staging);
   const notes = options.notes ?? journal;
   const remains: Remains = new Remains({
@@ -76,8 +86,8 @@ export function createParts(given: ObjectFileSystemOptions): FileSystemParts {
   const saver = new AttributeSaver({
     ...{ attributes, nodes, treeLock, clock, log, makesMarkers: options.posix === true },
   });
-  const reader = readerFor(options);
-  const uploader = new Uploader(uploadNotesFor(staging, journal), log);
+  const reader = readerFor({ ...options, budget });
+  const uploader = new Uploader(uploadNotesFor(staging, journal, clock), bodies, log);
   const writeBack = writeBackFor(options, journal, attributes, () => writer);
   const tree = new Tree({
     ...{ nodes, attributes, treeLock, remains, clock, listTtlMs, consistency, kernel },
@@ -94,7 +104,9 @@ export function createParts(given: ObjectFileSystemOptions): FileSystemParts {
     ...{ tree, nodes, attributes, writer, treeLock, remains, notes, clock, log },
     pending: writeBack,
   });
-  const left = leftWorkFor({ options, nodes, attributes, uploader, writer, writeBack });
+  const left = leftWorkFor({
+    ...{ options, nodes, attributes, uploader, writer, writeBack, remains },
+  });
   const pins = reading?.pins;
   const tender = new Tender({ root, rootNode: nodes.root, tree, reader, endpoint, pins });
   const reads: AttributeReader = new AttributeReader({ attributes, clock });
@@ -109,4 +121,17 @@ export function createParts(given: ObjectFileSystemOptions): FileSystemParts {
     ...{ uploader, writer, writeBack, journal, left, tree, remains, renamer, tender },
     ...{ attributeReader, entries, lister, special, xattrs },
   };
+}
+
+/** Ends all work, what is below after what is above. */
+export async function endParts(parts: FileSystemParts): Promise<void> {
+  const { writeBack, writer, saver, remains, left, journal, nodes, reader } = parts;
+  await writeBack[Symbol.asyncDispose]();
+  await writer.close();
+  await saver[Symbol.asyncDispose]();
+  await remains[Symbol.asyncDispose]();
+  await left?.[Symbol.asyncDispose]();
+  if (journal !== undefined) await endJournal(journal);
+  await nodes[Symbol.asyncDispose]();
+  await reader[Symbol.asyncDispose]();
 }

@@ -4,21 +4,23 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import type { Clock } from '../lib/clock.ts';
 import type { AttributeStore } from './attributes.ts';
 import { DiskRoom } from './disk-room.ts';
 import type { InodeTable } from './inode-table.ts';
-import type { NotedIntent, SaveIntent, UploadIntent } from './journal/intents.ts';
+import type { DeleteIntent, NotedIntent, SaveIntent, UploadIntent } from './journal/intents.ts';
 import { Journal } from './journal/journal.ts';
 import { keptName, localUser } from './kept-names.ts';
 import { writeLeftContent } from './left-content.ts';
-import { showLeft } from './left-files.ts';
+import { nodeOfDelete, showLeft } from './left-files.ts';
 import { LeftWork, leaveFolder } from './left-work.ts';
 import { finishDelete, finishMove } from './move-recovery.ts';
 import type { FileNode } from './nodes.ts';
 import { decodeMetadata } from './object-metadata.ts';
 import { type ObjectFileSystemOptions, storeOf } from './options.ts';
-import type { UploadNotes } from './part-upload.ts';
+import type { Remains } from './remains.ts';
 import type { StagingArea } from './staging-area.ts';
+import type { UploadNotes } from './upload-notes.ts';
 import type { Uploader } from './uploader.ts';
 import { WriteBack } from './write-back.ts';
 import type { Writer } from './writer.ts';
@@ -33,12 +35,20 @@ export function journalFor(
 }
 
 /** Where uploads are written down. */
-export function uploadNotesFor(staging: StagingArea, journal: Journal | undefined): UploadNotes {
+export function uploadNotesFor(
+  staging: StagingArea,
+  journal: Journal | undefined,
+  clock: Clock,
+): UploadNotes {
   if (journal === undefined) return staging;
   return {
-    note: async ({ bucket, key, uploadId }) => {
-      const noted = await journal.note({ kind: 'upload', bucket, key, uploadId });
-      return async () => await noted.forget();
+    note: async ({ bucket, key }) => {
+      const intent: UploadIntent = { kind: 'upload', bucket, key, notedMs: clock.now() };
+      const noted = await journal.note(intent);
+      return {
+        begun: async (uploadId) => await noted.change({ ...intent, uploadId }),
+        forget: async () => await noted.forget(),
+      };
     },
   };
 }
@@ -64,11 +74,12 @@ export interface PendingWorkParts {
   readonly uploader: Uploader;
   readonly writer: Writer;
   readonly writeBack: WriteBack;
+  readonly remains: Remains;
 }
 
 /** Looks after what earlier lives have left; undefined where nobody says whose that may be. */
 export function leftWorkFor(parts: PendingWorkParts): LeftWork | undefined {
-  const { options, uploader, writeBack } = parts;
+  const { options, uploader, writeBack, remains } = parts;
   const { life, stagingDir, root, clock, log } = options;
   if (life === undefined) return undefined;
   return new LeftWork({
@@ -80,9 +91,13 @@ export function leftWorkFor(parts: PendingWorkParts): LeftWork | undefined {
     },
     keep: async (noted, intent, folder) => await keep(parts, noted, intent, folder),
     finishMove: async (store, move, signal) => await finishMove(store, move, log, signal),
-    finishDelete: async (store, gone, signal) => await finishDelete(store, gone, signal),
-    abandonUpload: async (store, upload: UploadIntent, signal) =>
-      await uploader.abandon(store, upload, async () => await Promise.resolve(), signal),
+    hide: (noted, gone) => hide(parts, noted, gone),
+    finishDelete: async (store, gone, signal) => {
+      if (await remains.end({ store, key: gone.key })) return false;
+      await finishDelete(store, gone, signal);
+      return true;
+    },
+    giveUpUpload: async (store, upload, signal) => await uploader.giveUpLeft(store, upload, signal),
   });
 }
 
@@ -111,6 +126,19 @@ async function shown(
   if (Object.keys(changes).length > 0) attributes.change(node, changes, nowMs);
   if (xattrs !== undefined) attributes.setXattrs(node, xattrs, nowMs);
   return node;
+}
+
+function hide(
+  { options, nodes, remains }: PendingWorkParts,
+  noted: NotedIntent,
+  gone: DeleteIntent,
+): void {
+  const node = nodeOfDelete({ root: options.root, nodes }, gone);
+  if (node === undefined) return;
+  // Only its ETag is asked for.
+  remains.adopt(node, { etag: gone.etag, bytes: 0, modifiedMs: 0 }, noted);
+  node.unlinked = true;
+  nodes.detach(node);
 }
 
 async function keep(

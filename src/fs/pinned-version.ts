@@ -21,9 +21,12 @@ export interface PinnedVersion extends BlockSource {
 /** How far one reader is. */
 export interface ReadPosition {
   readonly streams: Streams;
+  /** It wants nothing from here on; absent: nobody knows how far it goes. */
+  readonly until?: number;
 }
 
-/** Where a reader stands who has read nothing. */
-export function newPosition(): ReadPosition {
-  return { streams: new Streams() };
+/** Where a reader stands who has read nothing, and who reads no further than `until`. */
+export function newPosition(until?: number): ReadPosition {
+  const streams = new Streams();
+  return until === undefined ? { streams } : { streams, until };
 }

@@ -9,7 +9,7 @@ import { BlockCache } from '../cache/block-cache.ts';
 import type { BlockDisk, DiskObject } from '../cache/block-disk.ts';
 import { BlockLoader } from '../cache/block-loader.ts';
 import { Endpoint } from '../cache/endpoint.ts';
-import { MemoryBudget } from '../cache/memory-budget.ts';
+import { MEMORY_BYTES, MemoryBudget } from '../cache/memory-budget.ts';
 import { BLOCK_BYTES } from '../cache/slots.ts';
 import { Streams } from '../cache/streams.ts';
 import type { Extent } from '../lib/bytes.ts';
@@ -66,9 +66,6 @@ const LEAST_AHEAD_BYTES = 2 * MiB;
 
 /** But where memory is small, only so much of what all may have ahead. */
 const LEAST_SHARE = 12;
-
-/** Memory of a mount that shares none. */
-const MEMORY_BYTES = 48 * MiB;
 
 /** What `copy` and `warm` hold at once. */
 const STEP_BYTES = MiB;
@@ -163,7 +160,8 @@ export class Reader implements AsyncDisposable {
     const end = Math.min(extent.end, blocks.bytes);
     const { start } = extent;
     if (start >= end) return new Uint8Array(0);
-    const { streams } = position;
+    const { streams, until = blocks.bytes } = position;
+    const most = Math.min(until, blocks.bytes);
     const views = this.#options.blocks.views(blocks, start, end, streams.inOrder);
     // The disk may have it: that is soon known.
     if (views === undefined && pinned.opening !== undefined) {
@@ -172,11 +170,11 @@ export class Reader implements AsyncDisposable {
     this.#readBytes += end - start;
     if (views !== undefined) {
       this.#hits += 1;
-      if (!streams.coast(start, end)) this.#readAhead(pinned, start, end, streams, false);
+      if (!streams.coast(start, end)) this.#readAhead(pinned, start, end, streams, false, most);
       return views;
     }
     this.#misses += 1;
-    this.#readAhead(pinned, start, end, streams, true);
+    this.#readAhead(pinned, start, end, streams, true, most);
     return this.#loader.read(pinned, { start, end }, streams.inOrder, signal());
   }
 
@@ -288,7 +286,7 @@ export class Reader implements AsyncDisposable {
     end: number,
     streams: Streams,
     stalled: boolean,
-    fileBytes: number = pinned.blocks.bytes,
+    fileBytes: number,
   ): void {
     const { endpoint, blocks: cache } = this.#options;
     const { blocks } = pinned;
@@ -365,6 +363,8 @@ export class Reader implements AsyncDisposable {
 /** What a reader is made of: what it shares with others, or memory of its own. */
 export interface ReadingOptions {
   readonly reading?: Pick<ReaderOptions, 'blocks' | 'endpoint' | 'disk'>;
+  /** Absent: memory of its own, `memoryBytes` of it. */
+  readonly budget?: MemoryBudget;
   readonly memoryBytes?: number;
   readonly clock: Clock;
   readonly log: Log;
@@ -376,7 +376,8 @@ export function readerFor(options: ReadingOptions): Reader {
     const { blocks, endpoint, disk } = reading;
     return new Reader({ blocks, endpoint, disk, clock, log });
   }
-  const blocks = new BlockCache({ budget: new MemoryBudget(memoryBytes), clock });
+  const { budget = new MemoryBudget(memoryBytes) } = options;
+  const blocks = new BlockCache({ budget, clock });
   return new Reader({ blocks, endpoint: new Endpoint(''), clock, log, own: blocks });
 }
 

@@ -88,6 +88,25 @@ export class Remains implements HiddenObjects, AsyncDisposable {
     node.remains = place;
   }
 
+  /** As `leave`, of what an earlier life has written down. */
+  adopt(node: FileNode, version: ObjectVersion, noted: NotedIntent): void {
+    const { parent, name } = node;
+    if (parent === undefined) return;
+    const place = filePlaceOf(node);
+    this.#remnants.set(idOf(place), {
+      ...{ node, place, version, parent, name, noted },
+      deleting: undefined,
+    });
+    node.remains = place;
+  }
+
+  /** Whether what is hidden at `place` is seen to from now on. */
+  async end(place: Place): Promise<boolean> {
+    const remnant = this.#remnants.get(idOf(place));
+    if (remnant !== undefined) await this.closed(remnant.node);
+    return remnant !== undefined;
+  }
+
   /** Nobody has `node` open any more. Never fails: what could not be deleted is tried again. */
   async closed(node: FileNode): Promise<void> {
     const remnant = this.#of(node);

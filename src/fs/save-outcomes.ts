@@ -1,4 +1,5 @@
 /** What a save asks of the store, and how its refusals are told. */
+import { isAbort } from '../lib/abort.ts';
 import { WireError } from '../lib/wire-error.ts';
 import { StoreError } from '../store/errors.ts';
 import type { ObjectVersion, Precondition } from '../store/object-store.ts';
@@ -30,4 +31,15 @@ export function notAllSaved(failed: number): WireError {
     answered: 'the store refused',
     next: 'see `wire status` for the reasons; the bytes stay in the staging folder',
   });
+}
+
+/** Whether the store may have done what failed: anything but a refusal leaves that open. */
+export function hasNoAnswer(error: unknown): boolean {
+  if (error instanceof StoreError) return ['unreachable', 'unavailable'].includes(error.kind);
+  return isAbort(error);
+}
+
+/** The store has said that this login may not do it. */
+export function isDenied(error: unknown): error is StoreError {
+  return error instanceof StoreError && error.kind === 'access-denied';
 }

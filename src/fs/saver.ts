@@ -13,6 +13,8 @@ import { isAbort, LinkedAbort } from '../lib/abort.ts';
 import { MiB } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
+import { StoreError } from '../store/errors.ts';
+import type { ObjectHead, ObjectStore } from '../store/object-store.ts';
 import type { AttributeStore } from './attributes.ts';
 import type { Place } from './directory-source.ts';
 import { FsError } from './errno.ts';
@@ -149,9 +151,14 @@ export class Saver {
     try {
       return await this.#upload(node, staged, signal);
     } catch (error) {
-      if (!isConflict(error) || !staged.inDoubt) throw error;
+      if (!isConflict(error) || !(staged.inDoubt || staged.mayBeGone)) throw error;
       const { store, key } = filePlaceOf(node);
-      const present = await store.head(key, signal);
+      const present = await headOf(store, key, signal);
+      if (present === undefined && staged.mayBeGone && staged.missingBytes === 0) {
+        staged.beginAnew();
+        return await this.#upload(node, staged, signal);
+      }
+      if (present === undefined) throw error;
       const known = staged.recognize(present);
       if (known === undefined) throw error;
       if (known === 'all') return { version: present, metadata: present.metadata };
@@ -262,6 +269,19 @@ export class Saver {
     node.cachedEtag = undefined;
     node.parent?.directory.dropLocal(node.name);
     node.parent?.directory.invalidate(node.name);
+  }
+}
+
+async function headOf(
+  store: ObjectStore,
+  key: string,
+  signal: AbortSignal,
+): Promise<ObjectHead | undefined> {
+  try {
+    return await store.head(key, signal);
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === 'not-found') return undefined;
+    throw error;
   }
 }
 

@@ -1,55 +1,24 @@
 /**
- * The content of one file that is being changed, as all who have it open see it: what was written
- * here over what it still has of the version it began as. Counts its changes, so that one knows
- * whether the bucket has them all.
- *
- * Two maps say of each byte
- * - `#sources`: where it is read: here, from the base, or nowhere (a hole is zeros);
- * - `#changes`: whether it is as in the base, which a save need not send, or was changed since.
- * They differ in what was written and then saved: it is the base's now, and still here.
+ * One file that is being changed, as all who have it open see it. Counts the changes of its content
+ * (`staged-content.ts`), so that one knows whether the bucket has them all, and keeps what the disk
+ * says of it for the next mount.
  *
  * Calls that change it must not overlap: its owner holds the node's lock.
  */
-import { KiB, MiB } from '../lib/bytes.ts';
 import type { ETag, ObjectVersion } from '../store/object-store.ts';
-import type { ContentBase } from './content-base.ts';
 import type { ContentDisk } from './content-disk.ts';
 import { ContentDoubts, type SentContent } from './content-doubts.ts';
-import { ContentLocal } from './content-local.ts';
 import type { ContentMemory } from './content-memory.ts';
-import { type EncodedExtents, ExtentMap, type Piece } from './extents.ts';
+import type { ContentRecord, UnfinishedContent } from './content-record.ts';
+import type { Piece } from './extents.ts';
 import type { MaybePromise, ReadBytes } from './filesystem.ts';
-import { newPosition, type ReadPosition } from './pinned-version.ts';
-import { staleFile } from './refusals.ts';
+import type { ReadPosition } from './pinned-version.ts';
+import { StagedContent, type StagedContentOptions } from './staged-content.ts';
 
-export interface StagedFileOptions {
-  /** The version it begins as; undefined: a new file. */
-  readonly base: ObjectVersion | undefined;
-  /** Reads that version; absent where nothing of it is kept. */
-  readonly reads?: ContentBase | undefined;
-  readonly disk: ContentDisk;
-  readonly memory: ContentMemory;
+export interface StagedFileOptions extends StagedContentOptions {
   readonly nowMs: number;
-  /** What is in `disk` already, of an earlier life; absent: it begins as the base. */
-  readonly extents?: ExtentMap;
-  /** It begins as only so much of the base. */
-  readonly baseBytes?: number;
   /** Where what is unsaved and not all here is described, for the next mount. */
   readonly describe?: ((content: UnfinishedContent | undefined) => Promise<void>) | undefined;
-}
-
-/** What the disk file of an unsaved file lacks, or has too much of. */
-export interface UnfinishedContent {
-  readonly base: ObjectVersion | undefined;
-  readonly bytes: number;
-  readonly extents: EncodedExtents;
-}
-
-/** Content that is to be saved, for a journal: all but where it is to go. */
-export interface ContentRecord extends UnfinishedContent {
-  readonly exclusive: boolean;
-  /** The local bytes: a file that has them where they belong, or all of them one after another. */
-  readonly content: { readonly file: string } | { readonly inline: Uint8Array };
 }
 
 /** Parts of content that were sent before its save. */
@@ -60,21 +29,11 @@ export interface EarlyParts {
   giveUp(): Promise<void>;
 }
 
-/** Content up to here is written down together with the intent to save it. */
-const INLINE_BYTES = 256 * KiB;
-/** What is brought here of the base at once. */
-const FETCH_BYTES = MiB;
-
 export class StagedFile {
   readonly #disk: ContentDisk;
-  readonly #local: ContentLocal;
+  readonly #content: StagedContent;
   readonly #memory: ContentMemory;
-  readonly #reads: ContentBase | undefined;
   readonly #describe: StagedFileOptions['describe'];
-  readonly #sources: ExtentMap;
-  #changed: ExtentMap;
-  /** Where a hole is, the disk file may have bytes. */
-  #hasRemnants: boolean;
   #isDescribed: boolean;
   #describing: Promise<void> = Promise.resolve();
   #changes = 0;
@@ -83,8 +42,6 @@ export class StagedFile {
   #acceptedAt: number | undefined;
   #discarded = false;
   readonly #doubts = new ContentDoubts();
-  #base: ObjectVersion | undefined;
-  #inOrder = 0;
   /** ETags of all versions this content has been: handles on any of them see it. */
   readonly versions: Set<ETag> = new Set<ETag>();
   /** Last change of the content, ms since the epoch, unless a program set another. */
@@ -93,23 +50,24 @@ export class StagedFile {
   exclusive = false;
   /** An earlier life may have sent it: a refusal may mean that it has arrived. */
   sentBefore = false;
+  /** No answer tells whether a delete of ours has removed the object that it is of. */
+  mayBeGone = false;
+  /** For the journal that has accepted it. */
+  beforeSending: ((sent: SentContent) => Promise<void>) | undefined;
   /** Last change of anything. */
   changedMs: number;
   /** What is sent of it while it is being written. */
   early: EarlyParts | undefined;
 
   constructor(options: StagedFileOptions) {
-    const { base, reads, disk, memory, nowMs, extents, describe } = options;
-    this.#base = base;
-    this.#reads = reads;
+    const { base, disk, memory, nowMs, extents, describe } = options;
     this.#disk = disk;
     this.#memory = memory;
     this.#describe = describe;
-    this.#local = new ContentLocal(disk, memory);
-    const before = extents ?? ExtentMap.ofBase(options.baseBytes ?? base?.bytes ?? 0);
-    this.#sources = before;
-    this.#changed = before.copy();
-    this.#hasRemnants = extents !== undefined;
+    this.#content = new StagedContent(options, {
+      changing: (start, end) => this.#tellEarly(start, end),
+      changed: () => memory.changed(this),
+    });
     this.#isDescribed = extents !== undefined;
     this.mtimeMs = base?.modifiedMs ?? nowMs;
     this.changedMs = this.mtimeMs;
@@ -118,13 +76,12 @@ export class StagedFile {
 
   /** The version the content began as, then the last one made of it; undefined: a new file. */
   get base(): ObjectVersion | undefined {
-    return this.#base;
+    return this.#content.base;
   }
 
   /** A rename has made a copy of it, which has the same content. */
   set base(copy: ObjectVersion | undefined) {
-    this.#base = copy;
-    if (copy !== undefined) this.#reads?.moved(copy);
+    this.#content.movedTo(copy);
   }
 
   /** Where the disk file is, or would be. */
@@ -133,23 +90,22 @@ export class StagedFile {
   }
 
   get bytes(): number {
-    return this.#sources.bytes;
+    return this.#content.bytes;
   }
 
   /** What `st_blocks` tells: all but holes. */
   get allocatedBytes(): number {
-    return this.bytes - this.#sources.total('hole');
+    return this.bytes - this.#content.holeBytes;
   }
 
   /** Bytes that only the base has. */
   get missingBytes(): number {
-    return this.#sources.total('base');
+    return this.#content.missingBytes;
   }
 
   /** What the local bytes are not all of; undefined: they are all there is. */
   get lacks(): UnfinishedContent | undefined {
-    if (this.missingBytes === 0) return undefined;
-    return { base: this.#base, bytes: this.bytes, extents: this.#sources.encode() };
+    return this.#content.lacks;
   }
 
   /** Whether something here is not in the bucket. */
@@ -169,7 +125,12 @@ export class StagedFile {
 
   /** Whether the bucket may hold content of this file that nobody has confirmed. */
   get inDoubt(): boolean {
-    return this.#doubts.some;
+    return this.sentBefore || this.#doubts.some;
+  }
+
+  /** What was sent, and no answer tells whether the bucket has it. */
+  get sent(): readonly SentContent[] {
+    return this.#doubts.all;
   }
 
   /** No longer what its file holds: reading and writing it makes no sense. */
@@ -179,12 +140,12 @@ export class StagedFile {
 
   /** Up to here it was written from its start, in order. */
   get inOrderBytes(): number {
-    return this.#changed.total('base') === 0 ? this.#inOrder : 0;
+    return this.#content.inOrderBytes;
   }
 
   /** What is as in the base (`base`), and what a save has to send. */
   *changes(): Generator<Piece> {
-    yield* this.#changed.pieces();
+    yield* this.#content.changes();
   }
 
   /** Counts a change of content. */
@@ -199,8 +160,10 @@ export class StagedFile {
     this.#saved = this.#changes;
     this.#failedAt = undefined;
     this.#doubts.clear();
+    this.sentBefore = false;
+    this.mayBeGone = false;
     this.replacedBy(version);
-    this.#changed = ExtentMap.ofBase(this.bytes);
+    this.#content.saved();
   }
 
   /**
@@ -208,9 +171,24 @@ export class StagedFile {
    * one is as its base still, so is that.
    */
   replacedBy(version: ObjectVersion): void {
-    this.#reads?.release();
-    this.#base = version;
+    this.#content.replacedBy(version);
     this.versions.add(version.etag);
+  }
+
+  /** Its base was removed by our own doing, and is not needed: from now on the file is a new one. */
+  beginAnew(): void {
+    this.#content.beginAnew();
+    this.exclusive = false;
+    this.mayBeGone = false;
+  }
+
+  /**
+   * Told where what is sent could not be known again after a crash: its base goes with the answer,
+   * and a file on the disk may have been changed by then.
+   */
+  async sending(sent: () => SentContent): Promise<void> {
+    const { isPartOfBase, isOnDisk } = this.#content;
+    if (isPartOfBase || isOnDisk) await this.beforeSending?.(sent());
   }
 
   /** A save of the present content had no answer. */
@@ -218,12 +196,17 @@ export class StagedFile {
     this.#doubts.add(sent, this.#changes);
   }
 
+  /** The same of what it was before its present content. */
+  mayHaveBeenStored(sent: SentContent): void {
+    this.#doubts.add(sent, -1);
+  }
+
   /**
    * Whether `version` is what an earlier save has sent: 'all' when nothing has changed since.
    * Never of a file that must be new: somebody else may have made the same, and be first.
    */
   recognize(version: ObjectVersion): 'all' | 'part' | undefined {
-    if (this.exclusive && this.#base === undefined) return undefined;
+    if (this.exclusive && this.base === undefined) return undefined;
     const changes = this.#doubts.sentAs(version);
     if (changes === undefined) return undefined;
     return changes === this.#changes ? 'all' : 'part';
@@ -249,134 +232,67 @@ export class StagedFile {
     position: ReadPosition,
     signal: () => AbortSignal,
   ): MaybePromise<ReadBytes> {
-    const end = Math.min(offset + length, this.bytes);
-    if (offset >= end) return new Uint8Array(0);
-    const first = this.#sources.at(offset);
-    if (first?.from === 'base' && first.end >= end && this.#base !== undefined && this.#reads) {
-      return this.#reads.read(this.#base, { start: offset, end }, position, signal);
-    }
-    const into = Buffer.allocUnsafe(end - offset);
-    const filled = this.#fill(offset, into, position, signal);
-    return filled === undefined ? into : filled.then(() => into);
+    return this.#content.read(offset, length, position, signal);
   }
 
   /** Fills `into` with the content from `offset` on; zeros beyond the end. */
   async fill(offset: number, into: Uint8Array, signal: AbortSignal): Promise<void> {
-    await this.#fill(offset, into, newPosition(), () => signal);
+    await this.#content.fill(offset, into, signal);
   }
 
-  /** Takes as much of `bytes` as memory has room for, without waiting; returns how much. */
+  /** As `StagedContent.take`. */
   take(offset: number, bytes: Uint8Array): number {
-    const taken = this.#local.take(offset, bytes);
-    this.#wrote(offset, offset + taken);
-    return taken;
+    return this.#content.take(offset, bytes);
   }
 
-  /**
-   * Puts `bytes`, which must be the caller's own, at `offset`. When it fails, a part of them from
-   * their start may be there, as with write(2).
-   */
+  /** As `StagedContent.write`. */
   async write(offset: number, bytes: Uint8Array): Promise<void> {
-    for (let done = this.take(offset, bytes); done < bytes.byteLength; ) {
-      const left = bytes.subarray(done);
-      if (await this.#local.room()) done += this.take(offset + done, left);
-      else {
-        await this.#writeThrough(offset + done, left);
-        return;
-      }
-    }
+    await this.#content.write(offset, bytes);
   }
 
   async truncate(bytes: number): Promise<void> {
-    // First, so that nothing is cut off that still counts when it fails.
-    if (bytes < this.bytes) await this.#local.cut(bytes);
-    this.#tellEarly(bytes, Infinity);
-    this.#sources.truncate(bytes);
-    this.#changed.truncate(bytes);
-    this.#inOrder = Math.min(this.#inOrder, bytes);
-    if (this.missingBytes === 0) this.#reads?.release();
-    this.#memory.changed(this);
+    await this.#content.truncate(bytes);
   }
 
-  /** Makes `[start, end)` zeros that take no room; the file grows if it ends before. */
+  /** As `StagedContent.zero`. */
   zero(start: number, end: number): void {
-    this.#tellEarly(start, end);
-    this.#sources.zero(start, end);
-    this.#changed.zero(start, end);
-    this.#hasRemnants = true;
-    this.#inOrder = Math.min(this.#inOrder, start);
-    this.#memory.changed(this);
+    this.#content.zero(start, end);
   }
 
   /** As lseek(2): undefined when there is none. */
   seek(offset: number, whence: 'data' | 'hole'): number | undefined {
-    return this.#sources.seek(offset, whence);
+    return this.#content.seek(offset, whence);
   }
 
   /** Brings what only the base has to the local disk. */
   async fetch(signal: AbortSignal): Promise<void> {
-    const base = this.#base;
-    const position = newPosition();
-    const missing = [...this.#sources.pieces()].filter(({ from }) => from === 'base');
-    for (const { start, end } of missing) {
-      for (let at = start; at < end; at += FETCH_BYTES) {
-        const into = Buffer.allocUnsafe(Math.min(FETCH_BYTES, end - at));
-        if (base === undefined || this.#reads === undefined) return;
-        await this.#reads.fill(base, at, into, position, signal);
-        await this.#store(at, into);
-        this.#sources.write(at, at + into.byteLength);
-      }
-    }
-    this.#reads?.release();
+    await this.#content.fetch(signal);
   }
 
   /** What of it is in memory goes to the disk, so that a crash leaves it. */
   async spill(): Promise<void> {
     // A journal has it: to write a file as well would cost more than all else.
     if (this.isAccepted) return;
-    await this.#local.spill();
+    await this.#content.spill();
     await this.mark();
   }
 
-  /** Puts bytes that a journal has written down one after another where they belong. */
+  /** As `StagedContent.fillIn`. */
   async fillIn(inline: Uint8Array): Promise<void> {
-    let at = 0;
-    for (const { start, end, from } of [...this.#changed.pieces()]) {
-      if (from !== 'local') continue;
-      await this.#store(start, inline.slice(at, at + end - start));
-      at += end - start;
-    }
+    await this.#content.fillIn(inline);
   }
 
   /** What a journal needs to save it later. What is short is not brought to the disk for that. */
   async record(): Promise<ContentRecord> {
-    const { base, exclusive, bytes } = this;
-    const extents = this.#changed.encode();
-    const local = this.#changed.total('local');
-    const told = { base, exclusive, bytes, extents };
-    if (local > INLINE_BYTES || this.#disk.isThere) {
-      await this.#local.spill();
-      return { ...told, content: { file: this.#disk.path } };
-    }
-    const inline = Buffer.allocUnsafe(local);
-    let at = 0;
-    for (const { start, end, from } of this.#changed.pieces()) {
-      if (from !== 'local') continue;
-      await this.#local.fill(start, inline.subarray(at, at + end - start));
-      at += end - start;
-    }
-    return { ...told, content: { inline } };
+    return { ...(await this.#content.record()), exclusive: this.exclusive };
   }
 
   /** Brings what the disk says of it up to date: whether it is unsaved, and what it lacks then. */
   async mark(): Promise<void> {
     if (this.#discarded) return;
     await this.#disk.mark(this.dirty);
-    const unfinished = this.dirty && (this.missingBytes > 0 || this.#hasRemnants);
-    if (unfinished) {
-      const { bytes } = this;
-      await this.#tell({ base: this.#base, bytes, extents: this.#sources.encode() });
-    } else if (this.#isDescribed) await this.#tell(undefined);
+    const unfinished = this.dirty ? this.#content.unfinished : undefined;
+    if (unfinished !== undefined || this.#isDescribed) await this.#tell(unfinished);
   }
 
   /** Gives the disk space back. */
@@ -392,8 +308,7 @@ export class StagedFile {
    */
   async keep(path: string): Promise<void> {
     this.#disk.startAt(path);
-    await this.#local.spill();
-    if (this.#hasRemnants) await this.#eraseRemnants();
+    await this.#content.spillWhole();
     await this.#end();
     await this.#disk.keep(path, this.bytes);
     if (this.#isDescribed) await this.#tell(undefined);
@@ -411,84 +326,7 @@ export class StagedFile {
     const { early } = this;
     this.early = undefined;
     await early?.giveUp();
-    this.#reads?.close();
-    await this.#local.clear();
-  }
-
-  /** Undefined: there was nothing to wait for. */
-  #fill(
-    offset: number,
-    into: Uint8Array,
-    position: ReadPosition,
-    signal: () => AbortSignal,
-  ): Promise<void> | undefined {
-    if (offset + into.byteLength > this.bytes) into.fill(0, Math.max(this.bytes - offset, 0));
-    const late: Piece[] = [];
-    let first: Promise<void> | undefined;
-    for (const piece of this.#sources.pieces(offset, offset + into.byteLength)) {
-      if (first === undefined) first = this.#fillPiece(piece, offset, into, position, signal);
-      else late.push(piece);
-    }
-    return first?.then(async () => {
-      for (const piece of late) await this.#fillPiece(piece, offset, into, position, signal);
-    });
-  }
-
-  #fillPiece(
-    { start, end, from }: Piece,
-    offset: number,
-    into: Uint8Array,
-    position: ReadPosition,
-    signal: () => AbortSignal,
-  ): Promise<void> | undefined {
-    const part = into.subarray(start - offset, end - offset);
-    if (from === 'local') return this.#local.fill(start, part);
-    if (from === 'base') return this.#fillFromBase(start, part, position, signal());
-    part.fill(0);
-    return undefined;
-  }
-
-  async #fillFromBase(
-    start: number,
-    into: Uint8Array,
-    position: ReadPosition,
-    signal: AbortSignal,
-  ): Promise<void> {
-    if (this.#base === undefined || this.#reads === undefined) throw staleFile;
-    await this.#reads.fill(this.#base, start, into, position, signal);
-  }
-
-  /** Brings `bytes` here that the content has already. */
-  async #store(offset: number, bytes: Uint8Array): Promise<void> {
-    for (let done = 0; done < bytes.byteLength; ) {
-      done += this.#local.take(offset + done, bytes.subarray(done));
-      if (done === bytes.byteLength || (await this.#local.room())) continue;
-      await this.#local.writeThrough(offset + done, bytes.subarray(done));
-      return;
-    }
-  }
-
-  async #writeThrough(start: number, bytes: Uint8Array): Promise<void> {
-    const end = start + bytes.byteLength;
-    try {
-      await this.#local.writeThrough(start, bytes);
-    } catch (error) {
-      // Some of it may be on the disk: where that counts it has to be sent.
-      for (const piece of [...this.#sources.pieces(start, end)]) {
-        if (piece.from === 'local') this.#wrote(piece.start, piece.end);
-      }
-      throw error;
-    }
-    this.#wrote(start, end);
-  }
-
-  #wrote(start: number, end: number): void {
-    if (start === end) return;
-    this.#tellEarly(start, end);
-    this.#sources.write(start, end);
-    this.#changed.write(start, end);
-    if (start <= this.#inOrder) this.#inOrder = Math.max(this.#inOrder, end);
-    this.#memory.changed(this);
+    await this.#content.close();
   }
 
   /** Call before the maps change: what comes at the end is in no part that was sent. */
@@ -504,15 +342,5 @@ export class StagedFile {
       .catch(() => undefined)
       .then(async () => await this.#describe?.(content));
     await this.#describing;
-  }
-
-  async #eraseRemnants(): Promise<void> {
-    const zeros = new Uint8Array(FETCH_BYTES);
-    const holes = [...this.#sources.pieces()].filter(({ from }) => from === 'hole');
-    for (const { start, end } of holes) {
-      for (let at = start; at < end; at += FETCH_BYTES) {
-        await this.#disk.write(at, zeros.subarray(0, Math.min(FETCH_BYTES, end - at)));
-      }
-    }
   }
 }

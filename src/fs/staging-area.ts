@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import {
+  appendFile,
   chmod,
   mkdir,
   readdir,
@@ -17,27 +18,25 @@ import {
 import path from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
-import type { ObjectVersion, Upload } from '../store/object-store.ts';
+import type { ObjectVersion } from '../store/object-store.ts';
+import type { ChunkPool } from './chunk-pool.ts';
 import { type BasePins, ContentBase } from './content-base.ts';
 import { ContentDisk, isDirtyMode, reopenedDisk } from './content-disk.ts';
 import { ContentMemory } from './content-memory.ts';
 import { type LackNote, readLackNote, writeLackNote } from './content-notes.ts';
+import type { ContentRecord, UnfinishedContent } from './content-record.ts';
 import type { Place } from './directory-source.ts';
 import { ExtentMap } from './extents.ts';
 import { keptName, localUser, safeName, type WhyKept } from './kept-names.ts';
-import { type ContentRecord, StagedFile, type UnfinishedContent } from './staged-file.ts';
+import { StagedFile } from './staged-file.ts';
 import { isDeadOwner, newOwnerName } from './staging-owner.ts';
+import type { NotedUpload, UploadNote } from './upload-notes.ts';
 
 /** `staged-<random>-<name of the file, made safe>` */
 const STAGED = /^staged-(?<id>[\da-f]{24})-/;
 // `lacks-<random>.json`: what the staged file of the same random lacks
 /** `upload-<random>.json` */
 const NOTE = /^upload-[\da-f]{24}\.json$/;
-
-/** An upload in parts that is under way: what it takes to give it up. */
-export interface NotedUpload extends Upload {
-  readonly bucket: string;
-}
 
 /** Bytes that were put aside. */
 export interface KeptContent {
@@ -74,11 +73,11 @@ export class StagingArea {
   readonly #memory: ContentMemory;
   #ready: Promise<void> | undefined;
 
-  constructor(folder: string, clock: Clock, log: Log) {
+  constructor(folder: string, chunks: ChunkPool, clock: Clock, log: Log) {
     this.#folder = folder;
     this.#clock = clock;
     this.#own = path.join(folder, newOwnerName());
-    this.#memory = new ContentMemory({ clock, log });
+    this.#memory = new ContentMemory({ chunks, clock, log });
   }
 
   /** For what is written and not on the disk yet. */
@@ -164,13 +163,17 @@ export class StagingArea {
     return target;
   }
 
-  /** Writes down that `upload` is under way; returns how to forget it. */
-  async note(upload: NotedUpload): Promise<() => Promise<void>> {
+  /** Writes down that an upload begins: a file, which gets a second line when it has. */
+  async note({ bucket, key }: Omit<NotedUpload, 'uploadId'>): Promise<UploadNote> {
     await this.#prepared();
     const file = path.join(this.#own, `upload-${random()}.json`);
-    const { bucket, key, uploadId } = upload;
-    await writeFile(file, JSON.stringify({ bucket, key, uploadId }), { mode: 0o600, flag: 'wx' });
-    return async () => await rm(file, { force: true });
+    const first = { bucket, key, notedMs: this.#clock.now() };
+    await writeFile(file, `${JSON.stringify(first)}\n`, { mode: 0o600, flag: 'wx' });
+    return {
+      begun: async (uploadId) =>
+        await appendFile(file, `${JSON.stringify({ ...first, uploadId })}\n`),
+      forget: async () => await rm(file, { force: true }),
+    };
   }
 
   /**
@@ -284,12 +287,12 @@ async function nothingClaimed(): Promise<ReadonlySet<string>> {
   return await Promise.resolve(new Set<string>());
 }
 
-/** Undefined for a note that its writer did not live to finish. */
+/** The last line that its writer lived to finish; undefined: there is none. */
 function uploadOf(note: string): NotedUpload | undefined {
+  const whole = note.split('\n').slice(0, -1).at(-1);
   try {
-    const { bucket, key, uploadId } = JSON.parse(note) as Partial<NotedUpload>;
-    if (bucket === undefined || key === undefined || uploadId === undefined) return undefined;
-    return { bucket, key, uploadId };
+    const { bucket, key, ...more } = JSON.parse(whole ?? '') as Partial<NotedUpload>;
+    return bucket === undefined || key === undefined ? undefined : { bucket, key, ...more };
   } catch {
     return undefined;
   }

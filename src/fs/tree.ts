@@ -8,6 +8,7 @@ import { StoreError } from '../store/errors.ts';
 import { childDirectory, childKey, fitsKey, nameOfPart, partOfName } from '../store/keys.ts';
 import type { ObjectSummary } from '../store/object-store.ts';
 import type { AttributeStore } from './attributes.ts';
+import { isRefusal } from './deletes.ts';
 import type { Answer } from './directory.ts';
 import { type Found, foundDirectory, type HiddenObjects, type Place } from './directory-source.ts';
 import { FsError } from './errno.ts';
@@ -225,7 +226,7 @@ export class Tree {
       const { store, key } = filePlaceOf(node);
       if (version !== undefined && !isInDoubt && remains.isNeeded(node)) {
         await remains.leave(node, version);
-      } else if (stored) await store.delete(key, signal);
+      } else if (stored) await deleteOf(node, { store, key }, signal);
     };
     await this.#tried(parent, name, async () => {
       await this.#parts.treeLock.run({ stay: [parent] }, remove, signal);
@@ -317,6 +318,20 @@ export async function refuseUnlessMarkerOnly(
     continuation = page.next;
   } while (continuation !== undefined);
   return hasMarker;
+}
+
+/** Deletes the object of `node`; without an answer, what is saved of it later may find it gone. */
+async function deleteOf(
+  { staged }: FileNode,
+  { store, key }: Place,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await store.delete(key, signal);
+  } catch (error) {
+    if (staged !== undefined && !isRefusal(error)) staged.mayBeGone = true;
+    throw error;
+  }
 }
 
 function* allBelow(node: Node): Generator<Node> {

@@ -2,25 +2,24 @@
  * Sends local content to the bucket as `upload-plan.ts` cuts it: in one request, or in parts, of
  * which the server copies what has not changed.
  */
-import { createHash } from 'node:crypto';
-import { isAbort, LinkedAbort } from '../lib/abort.ts';
+import { LinkedAbort } from '../lib/abort.ts';
 import type { Log } from '../lib/log.ts';
 import { StoreError } from '../store/errors.ts';
 import type {
-  ETag,
   ObjectStore,
   ObjectVersion,
   Precondition,
-  Upload,
   UploadedPart,
 } from '../store/object-store.ts';
-import type { SentContent } from './content-doubts.ts';
+import type { BodyPool } from './body-pool.ts';
+import { type SentContent, sentInOne } from './content-doubts.ts';
 import type { Place } from './directory-source.ts';
 import type { Piece } from './extents.ts';
 import { PartSender, type PartSource } from './part-sender.ts';
 import { PartStream } from './part-stream.ts';
-import { abandonUpload, etagOfParts, PartUpload, type UploadNotes } from './part-upload.ts';
-import { isConflict } from './save-outcomes.ts';
+import { etagOfParts, PartUpload, type PartUploadParts } from './part-upload.ts';
+import { hasNoAnswer, isConflict } from './save-outcomes.ts';
+import { giveUpLeft, type NotedUpload, UploadLedger, type UploadNotes } from './upload-notes.ts';
 import { type PlannedPart, planUpload } from './upload-plan.ts';
 
 /** What is sent; it must not change meanwhile. */
@@ -32,6 +31,8 @@ export interface UploadSource extends PartSource {
   changes(): Iterable<Piece>;
   /** An earlier life may have sent it: a refusal may mean that it has arrived. */
   readonly sentBefore: boolean;
+  /** This is about to become the object. */
+  sending(sent: () => SentContent): Promise<void>;
   /** It was sent, and no answer tells whether the bucket has it. */
   mayBeStored(sent: SentContent): void;
 }
@@ -60,17 +61,21 @@ export interface EarlyUpload {
   readonly stream: PartStream;
 }
 
+const NOT_IMPLEMENTED = 501;
 /** Parts of one file at once. Copies take no memory, and a server does several at a time. */
 const PARALLEL_PARTS = 4;
 
 export class Uploader {
-  readonly #sender = new PartSender();
-  readonly #notes: UploadNotes;
+  readonly #sender: PartSender;
+  readonly #ledger: UploadLedger;
   readonly #log: Log;
+  /** Stores that have refused to copy, whatever the object. */
+  readonly #copiesNothing = new WeakSet<ObjectStore>();
   #running = 0;
 
-  constructor(notes: UploadNotes, log: Log) {
-    this.#notes = notes;
+  constructor(notes: UploadNotes, bodies: BodyPool, log: Log) {
+    this.#sender = new PartSender(bodies);
+    this.#ledger = new UploadLedger(notes, log);
     this.#log = log;
   }
 
@@ -98,40 +103,45 @@ export class Uploader {
   ): Promise<StoredContent> {
     this.#running += 1;
     try {
-      let copies = true;
       const stored = early && (await this.#finish(target, source, early, signal));
-      if (stored !== undefined) return stored;
-      for (;;) {
-        const plan = planUpload(
-          source.changes(),
-          source.bytes,
-          copies && source.base !== undefined,
-        );
-        if (plan.kind === 'put') {
-          return await target.hold(async () => await this.#put(target, source, signal));
-        }
-        const outcome = await this.#uploadParts(target, source, plan.parts, signal);
-        // A directory above has moved meanwhile, and an upload cannot change its key.
-        if (outcome !== 'moved' && outcome !== 'not-copied') return outcome;
-        if (outcome === 'not-copied') copies = false;
-      }
+      return stored ?? (await this.#send(target, source, signal));
     } finally {
       this.#running -= 1;
     }
   }
 
-  /** As `abandonUpload`. */
-  async abandon(
-    store: ObjectStore,
-    upload: Upload,
-    forget: () => Promise<void>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    await abandonUpload(store, upload, forget, this.#log, signal);
+  /** Gives up what an earlier life has noted, as `giveUpLeft`. */
+  async giveUpLeft(store: ObjectStore, left: NotedUpload, signal: AbortSignal): Promise<boolean> {
+    return await giveUpLeft(store, left, () => this.#ledger.has(left), signal);
   }
 
-  get #parts(): { readonly notes: UploadNotes; readonly log: Log } {
-    return { notes: this.#notes, log: this.#log };
+  get #parts(): PartUploadParts {
+    return { ledger: this.#ledger, log: this.#log };
+  }
+
+  async #send(
+    target: UploadTarget,
+    source: UploadSource,
+    signal: AbortSignal,
+  ): Promise<StoredContent> {
+    let refusal: NotCopied | undefined;
+    for (;;) {
+      const { store } = target.place();
+      const mayCopy = refusal === undefined && !this.#copiesNothing.has(store);
+      const copies = mayCopy && source.base !== undefined;
+      const plan = planUpload(source.changes(), source.bytes, copies);
+      const outcome =
+        plan.kind === 'put'
+          ? await target.hold(async () => await this.#put(target, source, signal))
+          : await this.#uploadParts(target, source, plan.parts, signal);
+      if (outcome instanceof NotCopied) refusal = outcome;
+      // A directory above has moved meanwhile, and an upload cannot change its key.
+      else if (outcome !== 'moved') {
+        // It could be read, so its copy was not denied for want of that right.
+        if (refusal?.isOfAll === true) this.#copiesNothing.add(store);
+        return outcome;
+      }
+    }
   }
 
   async #put(
@@ -143,11 +153,12 @@ export class Uploader {
     const put = async (body: Uint8Array): Promise<StoredContent> => {
       const metadata = target.metadata(false);
       const options = { precondition: target.precondition(), metadata };
+      await source.sending(() => sentInOne(body));
       try {
         return { version: await store.put(key, body, options, signal), metadata };
       } catch (error) {
         if (isInDoubt(error, source)) {
-          source.mayBeStored({ bytes: body.length, etag: etagOf(body) });
+          source.mayBeStored(sentInOne(body));
         }
         throw error;
       }
@@ -169,6 +180,8 @@ export class Uploader {
       const isSame = plan.kind === 'parts' && plan.parts.every(({ from }) => from === 'here');
       if (!isSame || !isPlace(place, target.place())) return undefined;
       const finished = await stream.finish(source.bytes, signal);
+      // What was refused while it was being written is told now, and not asked again.
+      if (stream.denial !== undefined) throw stream.denial;
       if (finished === undefined) return undefined;
       const { upload, parts } = finished;
       const version = await this.#complete(upload, parts, { target, source }, signal);
@@ -184,7 +197,7 @@ export class Uploader {
     source: UploadSource,
     planned: readonly PlannedPart[],
     signal: AbortSignal,
-  ): Promise<StoredContent | 'moved' | 'not-copied'> {
+  ): Promise<StoredContent | 'moved' | NotCopied> {
     const place = target.place();
     const metadata = target.metadata(false);
     const sendsEveryPart = planned.every(({ from }) => from === 'here');
@@ -199,7 +212,7 @@ export class Uploader {
     } catch (error) {
       // What was to be copied may have moved with it.
       if (isConflictOf(error) && !isPlace(place, target.place())) return 'moved';
-      if (error instanceof NotCopied) return 'not-copied';
+      if (error instanceof NotCopied) return error;
       throw error;
     } finally {
       if (version === undefined) await upload.giveUp();
@@ -247,8 +260,8 @@ export class Uploader {
     try {
       return await this.#sender.request(copy, signal);
     } catch (error) {
-      const cannot = error instanceof StoreError && error.kind === 'unsupported';
-      throw cannot ? new NotCopied('copy a part on the server', { cause: error }) : error;
+      if (!(error instanceof StoreError) || !refusesCopy(error)) throw error;
+      throw new NotCopied(error);
     }
   }
 
@@ -261,6 +274,7 @@ export class Uploader {
   ): Promise<ObjectVersion | undefined> {
     return await target.hold(async () => {
       if (target.place().key !== upload.key) return undefined;
+      await source.sending(() => ({ bytes: source.bytes, etag: etagOfParts(parts) }));
       try {
         return await upload.complete(parts, target.precondition(), signal);
       } catch (error) {
@@ -273,9 +287,24 @@ export class Uploader {
   }
 }
 
+/** What the bucket's own rights or abilities keep from being copied may be read and sent. */
+function refusesCopy({ kind }: StoreError): boolean {
+  return kind === 'unsupported' || kind === 'access-denied';
+}
+
 /** This server does not copy this object's parts: they have to be sent. */
 class NotCopied extends Error {
   override readonly name = 'NotCopied';
+  /**
+   * Whether it would be the same of every object: a server without UploadPartCopy, and Ceph RGW 16,
+   * which denies it to credentials of its STS. Any other refusal may be due to this object.
+   */
+  readonly isOfAll: boolean;
+
+  constructor(cause: StoreError) {
+    super('copy a part on the server', { cause });
+    this.isOfAll = cause.kind === 'access-denied' || cause.detail.status === NOT_IMPLEMENTED;
+  }
 }
 
 function isPlace(one: Place, other: Place): boolean {
@@ -290,15 +319,4 @@ function isConflictOf(error: unknown): boolean {
 /** Whether the store may have what was sent, now or by an earlier life. */
 function isInDoubt(error: unknown, { sentBefore }: UploadSource): boolean {
   return hasNoAnswer(error) || (sentBefore && isConflict(error));
-}
-
-/** Whether the store may have done what failed: anything but a refusal leaves that open. */
-function hasNoAnswer(error: unknown): boolean {
-  if (error instanceof StoreError) return ['unreachable', 'unavailable'].includes(error.kind);
-  return isAbort(error);
-}
-
-/** S3's ETag of what came in one request, unless it is encrypted with a key of KMS. */
-function etagOf(body: Uint8Array): ETag {
-  return `"${createHash('md5').update(body).digest('hex')}"`;
 }

@@ -12,10 +12,12 @@ import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { StoreError } from '../store/errors.ts';
 import { Background } from './background.ts';
+import { type SentContent, sentInOne } from './content-doubts.ts';
 import { isPassing } from './deletes.ts';
 import type { DiskRoom } from './disk-room.ts';
 import { ExtentMap } from './extents.ts';
-import type { IntentNotes, NotedIntent, SaveIntent } from './journal/intents.ts';
+import type { IntentNotes, NotedIntent, SaveIntent, SentIntent } from './journal/intents.ts';
+import { wholeContent } from './left-content.ts';
 import { type DirectoryNode, type FileNode, filePlaceOf, isWithin } from './nodes.ts';
 import type { SaveJournal } from './save-journal.ts';
 import { isLoginEnd, SaveQueue } from './save-queue.ts';
@@ -58,6 +60,8 @@ interface Accepted {
 
 /** More would take more memory than they are worth: a close then waits for the bucket. */
 const MOST_ACCEPTED = 100_000;
+/** Of a file: the latest are the likely ones. */
+const MOST_SENT = 8;
 
 export class WriteBack implements SaveJournal, AsyncDisposable {
   readonly #parts: WriteBackParts;
@@ -149,12 +153,13 @@ export class WriteBack implements SaveJournal, AsyncDisposable {
   async moved(node: FileNode): Promise<void> {
     const accepted = this.#accepted.get(node);
     if (accepted?.noted.intent.kind !== 'save') return;
-    const { bytes, metadata, content, extents, acceptedMs } = accepted.noted.intent;
+    const { bytes, metadata, content, extents, sent = [], acceptedMs } = accepted.noted.intent;
     const { store, key } = filePlaceOf(node);
     const { base, exclusive = false } = node.staged ?? {};
     await accepted.noted.change({
       ...{ kind: 'save', bucket: store.bucket, key, exclusive },
       ...(base !== undefined && { base }),
+      ...(sent.length > 0 && { sent }),
       ...{ bytes, metadata, content, extents, acceptedMs },
     });
   }
@@ -212,6 +217,8 @@ export class WriteBack implements SaveJournal, AsyncDisposable {
     const { content, base, ...record } = await staged.record();
     const { store, key } = filePlaceOf(node);
     const before = this.#accepted.get(node);
+    if (before !== undefined && staged.sentBefore) await rememberSent(staged, before.noted);
+    const sent = staged.sent.flatMap((each) => sentIntent(each, false)).slice(-MOST_SENT);
     const acceptedMs = before?.acceptedMs ?? this.#parts.clock.now();
     const isInline = 'inline' in content;
     const intent: SaveIntent = {
@@ -222,6 +229,7 @@ export class WriteBack implements SaveJournal, AsyncDisposable {
       key,
       metadata: this.#parts.metadataOf(node),
       content: isInline ? 'inline' : { file: basename(content.file) },
+      ...(sent.length > 0 && { sent }),
       acceptedMs,
     };
     const inline = isInline ? [content.inline] : [];
@@ -238,6 +246,22 @@ export class WriteBack implements SaveJournal, AsyncDisposable {
   #keep(node: FileNode, accepted: Accepted): void {
     this.#bytes += accepted.bytes - (this.#accepted.get(node)?.bytes ?? 0);
     this.#accepted.set(node, accepted);
+    const { staged } = node;
+    if (staged === undefined) return;
+    staged.beforeSending = async (sent) => await this.#sending(node, staged, sent);
+  }
+
+  /** Without the note a crash may make a conflict of what was sent: that is put aside, not lost. */
+  async #sending(node: FileNode, staged: StagedFile, present: SentContent): Promise<void> {
+    const noted = this.#accepted.get(node)?.noted;
+    if (noted?.intent.kind !== 'save') return;
+    const { sent: before = [] } = noted.intent;
+    const sent = [...before, ...sentIntent(present, staged.isAccepted)].slice(-MOST_SENT);
+    try {
+      await noted.change({ ...noted.intent, sent });
+    } catch (error) {
+      this.#parts.log.warn('sending-not-noted', { name: node.name, error });
+    }
   }
 
   async #forget(node: FileNode): Promise<void> {
@@ -247,6 +271,21 @@ export class WriteBack implements SaveJournal, AsyncDisposable {
     this.#accepted.delete(node);
     await accepted.noted.forget();
   }
+}
+
+/**
+ * What an earlier life had accepted, and may have sent, is about to be forgotten for a later
+ * content. What is long, or in part its base's, is not told again in the bucket: then the later
+ * content is put aside, as after somebody else's change.
+ */
+async function rememberSent(staged: StagedFile, noted: NotedIntent): Promise<void> {
+  const whole = await wholeContent(noted);
+  if (whole !== undefined) staged.mayHaveBeenStored(sentInOne(whole));
+}
+
+/** Nothing where it could not be known again. */
+function sentIntent({ bytes, etag }: SentContent, isPresent: boolean): readonly SentIntent[] {
+  return etag === undefined ? [] : [{ bytes, etag, isPresent }];
 }
 
 /** It would be the same the next time: only a person can help. */

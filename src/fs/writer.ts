@@ -1,31 +1,29 @@
 /**
- * Changes of content. The first change of a file gives it local content, which all handles share;
- * what it has of the version before is neither downloaded nor sent again. flush and fsync have it
- * saved (`saver.ts`).
+ * Files that are changed (`content-changes.ts`) and saved (`saver.ts`): flush and fsync have it done,
+ * the last close frees the disk.
  *
- * All changes of one node hold its `changing` lock. A write for which there is memory is done in
- * the turn in which it comes, when nobody holds the lock: it needs no promise and no copy.
+ * All changes and saves of one node hold its `changing` lock.
  */
 import type { Clock } from '../lib/clock.ts';
 import { inParallel } from '../lib/in-parallel.ts';
 import type { Log } from '../lib/log.ts';
-import type { ObjectStore, ObjectVersion } from '../store/object-store.ts';
+import type { ObjectStore } from '../store/object-store.ts';
 import type { AttributeStore } from './attributes.ts';
-import type { BasePins } from './content-base.ts';
+import { ContentChanges } from './content-changes.ts';
+import type { ContentRecord } from './content-record.ts';
 import { isPassing } from './deletes.ts';
-import { FsError } from './errno.ts';
 import type { AllocationFlags, MaybePromise } from './filesystem.ts';
 import type { FileHandle } from './handle-table.ts';
-import { contentOf } from './local-content.ts';
-import { contentPlaceOf, type DirectoryNode, type FileNode, isOvertaken } from './nodes.ts';
+import { type DirectoryNode, type FileNode, isOvertaken } from './nodes.ts';
 import type { Reader } from './reader.ts';
 import { staleFile } from './refusals.ts';
 import type { SaveFailure } from './save-failures.ts';
 import type { SaveJournal } from './save-journal.ts';
 import { diedUnsaved, notAllSaved } from './save-outcomes.ts';
 import { Saver, type SaverParts } from './saver.ts';
-import type { ContentRecord, StagedFile } from './staged-file.ts';
-import type { KeptContent, StagedOrigin, StagingArea } from './staging-area.ts';
+import type { StagedFile } from './staged-file.ts';
+import type { StagingArea } from './staging-area.ts';
+import { StagingRecovery } from './staging-recovery.ts';
 import type { Uploader } from './uploader.ts';
 
 export interface WriterParts extends SaverParts {
@@ -40,16 +38,16 @@ export interface WriterParts extends SaverParts {
 
 /** Files saved at once by `sync`; their bytes are bounded by the uploader. */
 const PARALLEL_SAVES = 16;
-/** What a mount that died has kept of a long file is not completed. */
-const COMPLETED_BYTES = 64 * 1024 * 1024;
 
 export class Writer {
   readonly #parts: WriterParts;
   readonly #saver: Saver;
+  readonly #changes: ContentChanges;
 
   constructor(parts: WriterParts) {
     this.#parts = parts;
     this.#saver = new Saver(parts);
+    this.#changes = new ContentChanges(parts, this.#saver);
   }
 
   get failures(): readonly SaveFailure[] {
@@ -72,7 +70,11 @@ export class Writer {
 
   /** Content that an earlier life of the mount has accepted becomes that of `node` again. */
   async restore(node: FileNode, record: ContentRecord): Promise<StagedFile> {
-    const staged = await this.#parts.staging.restore(node.name, record, this.#originOf(node));
+    const staged = await this.#parts.staging.restore(
+      node.name,
+      record,
+      this.#changes.originOf(node),
+    );
     staged.accepted();
     this.adopt(node, staged);
     return staged;
@@ -90,18 +92,7 @@ export class Writer {
     bytes: Uint8Array,
     signal: () => AbortSignal,
   ): MaybePromise<void> {
-    const { node } = handle;
-    let done = 0;
-    if (node.changing.isFree) {
-      const staged = contentOf(handle);
-      if (staged !== undefined) {
-        done = this.#take(node, staged, handle.append ? staged.bytes : offset, bytes);
-        if (done === bytes.byteLength) return undefined;
-      }
-    }
-    const left = async (own: Uint8Array): Promise<void> =>
-      await this.#writeLocked(handle, offset + done, own, signal());
-    return this.#parts.staging.memory.withCopy(bytes.subarray(done), left);
+    return this.#changes.write(handle, offset, bytes, signal);
   }
 
   /** Pages of a shared mapping: they stay where they are, and the file as long as it is. */
@@ -111,15 +102,7 @@ export class Writer {
     bytes: Uint8Array,
     signal: AbortSignal,
   ): Promise<void> {
-    const { node } = handle;
-    const own = new Uint8Array(bytes);
-    await this.#change(handle, Infinity, signal, async (staged) => {
-      const inside = own.subarray(0, Math.max(staged.bytes - offset, 0));
-      if (inside.length === 0) return;
-      this.#touch(node, staged);
-      await staged.write(offset, inside);
-      this.#saver.sendEarly(node, staged);
-    });
+    await this.#changes.writePages(handle, offset, bytes, signal);
   }
 
   /** Sets the length. Without a handle no close will follow, so the bucket has it at once. */
@@ -129,56 +112,33 @@ export class Writer {
     bytes: number,
     signal: AbortSignal,
   ): Promise<void> {
-    const cut = async (staged: StagedFile): Promise<void> => {
-      if (staged.bytes !== bytes) {
-        if (bytes < staged.bytes) await this.#parts.journal?.shrinking(node, bytes);
-        await staged.truncate(bytes);
-        this.#touch(node, staged);
-      }
-      this.#parts.attributes.dropPrivileges(node);
-    };
+    const cut = async (staged: StagedFile): Promise<void> =>
+      await this.#changes.cut(node, staged, bytes);
     if (handle !== undefined) {
-      await this.#change(handle, bytes, signal, cut);
+      await this.#changes.change(handle, bytes, signal, cut);
       return;
     }
     await node.changing.run(async () => {
       if (isOvertaken(node)) await this.supersede(node);
-      await cut(node.staged ?? (await this.#stage(node, node.version, bytes)));
+      await cut(node.staged ?? (await this.#changes.stage(node, node.version, bytes)));
       await this.#saveAndLetGo(node, signal);
     }, signal);
   }
 
-  /** fallocate(2), as `FileSystem.fallocate`. Room in the bucket is nobody's to reserve. */
+  /** fallocate(2), as `FileSystem.fallocate`. */
   async allocate(
     handle: FileHandle,
     offset: number,
     bytes: number,
-    { keepSize, punchHole, zeroRange }: AllocationFlags,
+    flags: AllocationFlags,
     signal: AbortSignal,
   ): Promise<void> {
-    const end = offset + bytes;
-    await this.#change(handle, Infinity, signal, async (staged) => {
-      const grows = !keepSize && end > staged.bytes;
-      if (punchHole || zeroRange) {
-        const until = grows ? end : Math.min(end, staged.bytes);
-        if (until <= offset) return;
-        staged.zero(offset, until);
-      } else if (grows) await staged.truncate(end);
-      else return;
-      this.#touch(handle.node, staged);
-      this.#parts.attributes.dropPrivileges(handle.node);
-    });
+    await this.#changes.allocate(handle, { start: offset, end: offset + bytes }, flags, signal);
   }
 
   /** lseek(2) with SEEK_DATA or SEEK_HOLE, as `FileSystem.lseek`. */
   seek(handle: FileHandle, offset: number, whence: 'data' | 'hole'): number {
-    const staged = contentOf(handle);
-    const bytes = staged?.bytes ?? handle.pinned?.version.bytes ?? 0;
-    // An object has no holes but the one at its end.
-    const whole = offset >= bytes ? undefined : whence === 'data' ? offset : bytes;
-    const found = staged === undefined ? whole : staged.seek(offset, whence);
-    if (found === undefined) throw new FsError('ENXIO', `seek ${whence}`);
-    return found;
+    return this.#changes.seek(handle, offset, whence);
   }
 
   /** Returns when what was written is safe: in the bucket, or accepted by the journal. */
@@ -244,7 +204,7 @@ export class Writer {
       }
       const isRead = [...handles].some(({ pinned }) => pinned?.version.etag === version?.etag);
       if (version === undefined || !isRead) return;
-      const whole = await this.#stage(node, version, Infinity);
+      const whole = await this.#changes.stage(node, version, Infinity);
       await whole.fetch(signal);
       // Its last reader may have left meanwhile, when there was nothing to free.
       if (handles.size === 0) await this.#saver.letGo(node);
@@ -292,29 +252,13 @@ export class Writer {
     await inParallel([...this.unsaved()].filter(isWanted), PARALLEL_SAVES, save);
   }
 
-  /**
-   * Looks after what mounts that died left in the staging folder: their unsaved bytes are shown as
-   * failures, their uploads given up. Never fails: what goes wrong is tried by the next mount.
-   */
+  /** As `StagingRecovery.recover`. */
   async recover(
     storeOf: (bucket: string) => ObjectStore | undefined,
     signal: AbortSignal,
     claimed?: (folder: string) => Promise<ReadonlySet<string>>,
   ): Promise<void> {
-    const { staging, uploader, log } = this.#parts;
-    try {
-      const { kept, uploads } = await staging.takeOver(claimed);
-      for (const content of kept) {
-        this.#saver.failures.add(content.name, diedUnsaved, content.path);
-        await this.#completeKept(content, storeOf, signal);
-      }
-      for (const { upload, forget } of uploads) {
-        const store = storeOf(upload.bucket);
-        if (store !== undefined) await uploader.abandon(store, upload, forget, signal);
-      }
-    } catch (error) {
-      log.warn('not-recovered', { error });
-    }
+    await new StagingRecovery(this.#parts, this.#saver.failures).recover(storeOf, signal, claimed);
   }
 
   /** An earlier life has left the content of `name`, which was put aside at `path`. */
@@ -328,79 +272,6 @@ export class Writer {
       await node.changing.run(async () => await this.#leaveOrLetGo(node), never);
     }
     await this.#parts.staging.close();
-  }
-
-  async #writeLocked(
-    handle: FileHandle,
-    offset: number,
-    bytes: Uint8Array,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { node } = handle;
-    await this.#change(handle, Infinity, signal, async (staged) => {
-      this.#touch(node, staged);
-      await staged.write(handle.append ? staged.bytes : offset, bytes);
-      this.#parts.attributes.dropPrivileges(node);
-      this.#saver.sendEarly(node, staged);
-    });
-  }
-
-  /** Writes as much as there is memory for, now; returns how much. */
-  #take(node: FileNode, staged: StagedFile, offset: number, bytes: Uint8Array): number {
-    const taken = staged.take(offset, bytes);
-    if (taken === 0) return 0;
-    this.#touch(node, staged);
-    this.#parts.attributes.dropPrivileges(node);
-    this.#saver.sendEarly(node, staged);
-    return taken;
-  }
-
-  /** Changes the content that `handle` writes, of which at first so many bytes of its base count. */
-  async #change(
-    handle: FileHandle,
-    baseBytes: number,
-    signal: AbortSignal,
-    work: (staged: StagedFile) => Promise<void>,
-  ): Promise<void> {
-    const { node, pinned } = handle;
-    await node.changing.run(async () => {
-      handle.staged = contentOf(handle) ?? (await this.#stage(node, pinned?.version, baseBytes));
-      await work(handle.staged);
-    }, signal);
-  }
-
-  /** Counts a change: from now on the name is there whatever the store says. */
-  #touch(node: FileNode, staged: StagedFile): void {
-    const first = !staged.dirty;
-    staged.touch(this.#parts.clock.now());
-    if (first) node.parent?.directory.addLocal(node.name, 'file');
-  }
-
-  /** Local content that begins as the first `bytes` of `version`. */
-  async #stage(
-    node: FileNode,
-    version: ObjectVersion | undefined,
-    bytes: number,
-  ): Promise<StagedFile> {
-    const { staging, clock } = this.#parts;
-    const kept = Math.min(bytes, version?.bytes ?? 0);
-    const staged =
-      version === undefined
-        ? await staging.create(node.name)
-        : await staging.begin(node.name, this.#originOf(node), version, kept);
-    if (kept !== version?.bytes) staged.touch(clock.now());
-    this.adopt(node, staged);
-    return staged;
-  }
-
-  #originOf(node: FileNode): StagedOrigin {
-    const { reader } = this.#parts;
-    const pins: BasePins = {
-      pin: (version) => reader.pin(node, version),
-      unpin: (pinned) => reader.unpin(pinned),
-      read: (...args) => reader.read(...args),
-    };
-    return { place: () => contentPlaceOf(node), pins };
   }
 
   /** Whether what `handle` writes is not in the bucket. */
@@ -447,34 +318,6 @@ export class Writer {
       throw error;
     }
     if (node.handles.size === 0) await this.#letGoUnlessHeld(node);
-  }
-
-  /** Fetches what kept bytes lack, while the object is what it was; else the note stays. */
-  async #completeKept(
-    content: KeptContent,
-    storeOf: (bucket: string) => ObjectStore | undefined,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { lacks, path } = content;
-    const { staging, reader, log } = this.#parts;
-    const store = lacks && storeOf(lacks.bucket);
-    if (lacks === undefined || store === undefined) return;
-    const place = { store, key: lacks.key };
-    const pins: BasePins = {
-      pin: (version) => reader.pinAt(() => place, version),
-      unpin: (pinned) => reader.unpin(pinned),
-      read: (...args) => reader.read(...args),
-    };
-    const staged = await staging.reopen(content, pins);
-    try {
-      if (staged.missingBytes > COMPLETED_BYTES) return;
-      await staged.fetch(signal);
-      await staged.keep(path);
-    } catch (error) {
-      log.warn('kept-in-part', { path, error });
-    } finally {
-      await staged.leave();
-    }
   }
 }
 

@@ -27,6 +27,7 @@ export const exitCodeOf = {
   archived: 18, // the object is in cold storage
   'over-quota': 19, // a quota of the store's is used up
   'store-full': 20, // the store has no room
+  'name-too-long': 21, // the store takes no name of that length
   interrupted: 130, // Ctrl-C, or the kernel's INTERRUPT
 } as const;
 

@@ -81,6 +81,13 @@ const quotaCodes = new Set([
 const FULL = 'XMinioStorageFull';
 const INSUFFICIENT_STORAGE = 507;
 
+/**
+ * Codes that mean: the key, or a part of it, is too long. MinIO keeps the parts as file names, one
+ * byte longer for directories, and has one code for all it refuses; of the keys of file names,
+ * which have no empty parts and no NUL, only those too long.
+ */
+const nameCodes = new Set(['KeyTooLongError', 'XMinioInvalidObjectName']);
+
 /** Of archived objects: AWS and Ceph RGW, 403. */
 const ARCHIVED = 'InvalidObjectState';
 /** Ceph RGW, 400, to a session token sealed with a key that it has no more: it was restarted. */
@@ -101,6 +108,7 @@ export function classify(failure: S3Failure, facts: RequestFacts): Verdict {
   if (passingCodes.has(code)) return passing;
   if (quotaCodes.has(code)) return final('over-quota');
   if (code === FULL || status === INSUFFICIENT_STORAGE) return final('store-full');
+  if (nameCodes.has(code)) return final('name-too-long');
   if (code === ARCHIVED) return final('archived');
   if (status === undefined) return classifySilence(failure);
   if (code === UNREADABLE_TOKEN && facts.tokenInDoubt) return final('credentials-expired');

@@ -15,6 +15,7 @@ export type StoreErrorKind = Extract<
   | 'archived' // its bytes are in cold storage, until somebody has them restored
   | 'over-quota' // a quota is used up: asking again is no help
   | 'store-full' // the store itself has no room
+  | 'name-too-long' // it takes no key, or part of one, of that length
 >;
 
 /** The service's own words, for people and logs; never for decisions. */

@@ -70,7 +70,7 @@ async function hashInBucket({ playground }: Scene, key: string): Promise<string 
 }
 
 describe.skipIf(!canMount)('a mount that may only read', () => {
-  it('gives EACCES to who writes, and asks the store once for a short file, twice for a long one', async () => {
+  it('gives EACCES to who writes, and asks the store once, however long the file', async () => {
     await using scene = await Scene.open();
     await scene.login();
     const { playground, user, signal } = scene;
@@ -92,8 +92,8 @@ describe.skipIf(!canMount)('a mount that may only read', () => {
     expect(counters.requests('PutObject')).toBe(files + 1);
     const long = Buffer.alloc(24 * MiB, 'x');
     expect(await errnoOf(writeFile(join(mountPoint, 'long'), long))).toBe(EACCES);
-    // While it is being written, and when it is closed.
-    expect(counters.requests('CreateMultipartUpload')).toBeLessThanOrEqual(2);
+    // While it is being written: the close tells what was said then.
+    expect(counters.requests('CreateMultipartUpload')).toBe(1);
     expect(counters.requests('UploadPart')).toBe(0);
     expect(await readFile(join(mountPoint, 'there'), 'utf8')).toBe('from somebody else');
     expect(playground.s3.foreign.objects(bucket).map(({ key }) => key)).toEqual(['there']);

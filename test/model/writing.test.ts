@@ -92,8 +92,6 @@ const ABSENT = undefined;
 class History {
   readonly #tree: FileTree;
   readonly #faults: () => number;
-  /** Does `work` while nothing fails. */
-  readonly #calmly: (work: () => Promise<void>) => Promise<void>;
   readonly #handles: OpenHandle[] = [];
   readonly #files = new Map<string, OpenFile>();
   /** What the bucket may hold. */
@@ -102,14 +100,9 @@ class History {
   );
   #written = 0;
 
-  constructor(
-    tree: FileTree,
-    faults: () => number,
-    calmly: (work: () => Promise<void>) => Promise<void>,
-  ) {
+  constructor(tree: FileTree, faults: () => number) {
     this.#tree = tree;
     this.#faults = faults;
-    this.#calmly = calmly;
   }
 
   async take(step: Step): Promise<void> {
@@ -315,9 +308,7 @@ class History {
     const before = this.#faults();
     const file = this.#files.get(path);
     const unlink = async (): Promise<void> => await this.#tree.unlink(path);
-    // Whether an open file has its name still is not known when the answer is lost.
-    const calm = async (): Promise<void> => await this.#calmly(unlink);
-    const outcome = await errnoOf(file === undefined ? unlink : calm);
+    const outcome = await errnoOf(unlink);
     if (outcome === 'ENOENT') {
       expect(file).toBeUndefined();
       expect(this.#of(path)).toContain(ABSENT);
@@ -409,12 +400,7 @@ async function run(steps: readonly Step[], faults: readonly (Fault | undefined)[
   const faulty = new FaultyObjectStore(store, next, clock);
   const root = { kind: 'bucket', store: faulty, prefix: '' } as const;
   await using tree = await FileTree.make({ root, clock });
-  const calmly = async (work: () => Promise<void>): Promise<void> => {
-    const before = failing;
-    failing = false;
-    await work().finally(() => (failing = before));
-  };
-  const history = new History(tree, () => fired, calmly);
+  const history = new History(tree, () => fired);
   for (const step of steps) await history.take(step);
   failing = false;
   await history.end();

@@ -36,7 +36,7 @@ const inodeNumbers =
 
 const minioNames: Exception = {
   store: 'minio',
-  outcome: always('mkdirat: EOPNOTSUPP'),
+  outcome: always('mkdirat: ENAMETOOLONG'),
   why: 'MinIO only: its disk adds to the names of directories, and has no room for the longest.',
 };
 

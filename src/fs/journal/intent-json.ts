@@ -22,12 +22,16 @@ const isWhole: Readonly<Record<Intent['kind'], (fields: Fields) => boolean>> = {
     areCounts(fields, 'bytes', 'acceptedMs') &&
     isObject(fields['metadata']) &&
     isContent(fields['content']) &&
+    (fields['sent'] === undefined || isSent(fields['sent'])) &&
     Array.isArray(fields['extents']) &&
     fields['extents'].every(isExtent),
   delete: (fields) => areText(fields, 'key', 'etag'),
   move: (fields) =>
     areText(fields, 'from', 'to') && ['copying', 'deleting'].includes(String(fields['stage'])),
-  upload: (fields) => areText(fields, 'key', 'uploadId'),
+  upload: (fields) =>
+    areText(fields, 'key') &&
+    areCounts(fields, 'notedMs') &&
+    ['string', 'undefined'].includes(typeof fields['uploadId']),
 };
 
 function areText(fields: Fields, ...names: readonly string[]): boolean {
@@ -55,6 +59,15 @@ function isContent(value: unknown): boolean {
   if (value === 'inline') return true;
   if (!isObject(value) || typeof value['file'] !== 'string') return false;
   return /^[\w.-]+$/.test(value['file']) && !value['file'].startsWith('.');
+}
+
+function isSent(value: unknown): boolean {
+  if (!Array.isArray(value)) return false;
+  const all: readonly unknown[] = value;
+  return all.every((each) => {
+    if (!isObject(each) || typeof each['isPresent'] !== 'boolean') return false;
+    return areText(each, 'etag') && areCounts(each, 'bytes');
+  });
 }
 
 function isExtent(value: unknown): boolean {

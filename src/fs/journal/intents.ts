@@ -24,8 +24,18 @@ export interface SaveIntent {
   readonly content: { readonly file: string } | 'inline';
   /** Which extents are in `content`, and which are `base`'s: as `ExtentMap` encodes them. */
   readonly extents: readonly (readonly [start: number, end: number, from: 'local' | 'base'])[];
+  /** Content of the file that was sent, of which nobody knows whether it arrived. */
+  readonly sent?: readonly SentIntent[];
   /** Ms since the epoch. */
   readonly acceptedMs: number;
+}
+
+/** To find it in the bucket is no conflict. */
+export interface SentIntent {
+  readonly bytes: number;
+  readonly etag: ETag;
+  /** It is what is to be saved, and nothing earlier. */
+  readonly isPresent: boolean;
 }
 
 /** A file that was unlinked while open: its object goes with its last close. */
@@ -49,12 +59,15 @@ export interface MoveIntent {
   readonly hadMarker?: boolean;
 }
 
-/** A multipart upload under way: what it takes to give it up. */
+/** A multipart upload that begins, and what it takes to give it up: as `NotedUpload`. */
 export interface UploadIntent {
   readonly kind: 'upload';
   readonly bucket: string;
   readonly key: string;
-  readonly uploadId: string;
+  /** Absent until the store has told it. */
+  readonly uploadId?: string;
+  /** Ms since the epoch. */
+  readonly notedMs: number;
 }
 
 export type Intent = SaveIntent | DeleteIntent | MoveIntent | UploadIntent;

@@ -53,6 +53,28 @@ describe('MemoryBudget', () => {
     expect(one.share.take(20)).toBe(true);
   });
 
+  it('leaves it to them also where two others share the rest', () => {
+    const budget = new MemoryBudget(100);
+    const one = new Hoarder(budget, 'one', 20);
+    const [two, three] = [new Hoarder(budget, 'two'), new Hoarder(budget, 'three')];
+    expect(two.share.take(50)).toBe(true);
+    expect(three.share.take(31)).toBe(false);
+    expect(three.share.take(30)).toBe(true);
+    expect(one.share.take(20)).toBe(true);
+    expect(budget.used).toBe(100);
+  });
+
+  it('refuses nothing to who insists, and lets nobody else have more meanwhile', () => {
+    const budget = new MemoryBudget(100);
+    const [one, two] = [new Hoarder(budget, 'one'), new Hoarder(budget, 'two')];
+    one.share.take(95);
+    two.share.insist(10);
+    expect(budget.used).toBe(105);
+    expect(one.share.take(1)).toBe(false);
+    two.share.give(10);
+    expect(one.share.take(5)).toBe(true);
+  });
+
   it('asks for what is too much when it becomes smaller', () => {
     const budget = new MemoryBudget(100);
     const one = new Hoarder(budget, 'one');

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { HandleId } from '../../../src/fs/ids.ts';
 import { MiB } from '../../../src/lib/bytes.ts';
-import type { UploadedPart } from '../../../src/store/object-store.ts';
+import { StoreError } from '../../../src/store/errors.ts';
+import type { ObjectVersion, UploadedPart } from '../../../src/store/object-store.ts';
 import { FakeClock } from '../../fixtures/fake-clock.ts';
 import { MemoryObjectStore } from '../../fixtures/memory-object-store.ts';
 import { errnoOf, type FailingTree, FileTree, failingTree, kept } from './file-tree.ts';
@@ -62,6 +63,28 @@ describe('a long file that is changed', () => {
     expect(store.calls.copyPart).toBeLessThanOrEqual(4);
   });
 
+  it('has one part of at most 8 MiB sent wherever the byte is, and reads what that part needs', async () => {
+    const bytes = pattern(1, 40 * MiB);
+    const ends = [0, bytes.length - 1, bytes.length - 5 * MiB - 1];
+    const inside = [3 * MiB, 5 * MiB, 19 * MiB + 1000];
+    for (const at of [...ends, ...inside]) {
+      const clock = new FakeClock();
+      const store = new MeasuredStore({ clock, minPartBytes: 5 * MiB });
+      const root = { kind: 'bucket', store, prefix: '' } as const;
+      await using tree = await FileTree.make({ root, clock });
+      store.set('f', bytes);
+      const handle = await tree.open('f', { access: 'read-write' });
+      await tree.writeHandle(handle, at, '!');
+      await tree.close(handle);
+      expect(store.bytesOf('f')?.[at]).toBe(0x21);
+      expect(store.sent).toHaveLength(1);
+      const [sent = 0] = store.sent;
+      expect(sent).toBeLessThanOrEqual(8 * MiB);
+      // The pages at its two ends, and on both sides of the byte.
+      expect(store.readBytes).toBeLessThanOrEqual(sent + 4 * 4096);
+    }
+  });
+
   it('is cut, grown and appended to without a download', async () => {
     await using setup = await strictTree();
     const { tree, store } = setup;
@@ -94,19 +117,31 @@ describe('a long file that is changed', () => {
     expect(store.calls.read).toBe(0);
   });
 
-  it('is sent whole to a server that copies no parts', async () => {
-    await using setup = await failingTree(({ method }) =>
-      method === 'copyPart' ? { error: 'unsupported' } : undefined,
-    );
-    const { tree, store } = setup;
-    const bytes = pattern(4, 20 * MiB);
-    store.set('f', bytes);
-    const handle = await tree.open('f', { access: 'write' });
-    await tree.writeHandle(handle, 5, '!');
-    await tree.close(handle);
-    bytes[5] = 0x21;
-    expect(Buffer.from(store.bytesOf('f') ?? []).equals(bytes)).toBe(true);
-    expect(store.openUploads).toBe(0);
+  it('is sent whole to a server that copies no parts, or denies it to these credentials', async () => {
+    // A refusal that may be due to the object is asked for again with the next one.
+    const refusals = [
+      ['unsupported', 501, 1],
+      ['access-denied', 403, 1],
+      ['unsupported', 400, 2],
+    ] as const;
+    for (const [kind, status, tries] of refusals) {
+      const clock = new FakeClock();
+      const refusal = new StoreError(kind, 'copy', { code: 'Refused', status });
+      const store = new UncopyingStore(refusal, clock);
+      const root = { kind: 'bucket', store, prefix: '' } as const;
+      await using tree = await FileTree.make({ root, clock });
+      for (const key of ['f', 'g']) {
+        const bytes = pattern(4, 20 * MiB);
+        store.set(key, bytes);
+        const handle = await tree.open(key, { access: 'write' });
+        await tree.writeHandle(handle, 5, '!');
+        await tree.close(handle);
+        bytes[5] = 0x21;
+        expect(Buffer.from(store.bytesOf(key) ?? []).equals(bytes)).toBe(true);
+        expect(store.openUploads).toBe(0);
+      }
+      expect(store.refusals).toBe(tries);
+    }
   });
 
   it('is refused with ESTALE when its object became another, and keeps what was written', async () => {
@@ -235,6 +270,28 @@ describe('a file that is written in order', () => {
     expect(store.openUploads).toBe(0);
   });
 
+  it('is denied once, at the close, and asked for again once it has changed', async () => {
+    let denies = true;
+    let asked = 0;
+    await using setup = await failingTree(({ method }) => {
+      if (method !== 'startUpload') return undefined;
+      asked += 1;
+      return denies ? { error: 'access-denied' } : undefined;
+    });
+    const { tree, store } = setup;
+    const handle = await tree.create('f');
+    const bytes = pattern(12, 40 * MiB);
+    await stream(tree, handle, bytes);
+    const flush = async (): Promise<void> => await tree.fs.flush(handle, tree.context);
+    expect(await errnoOf(flush)).toBe('EACCES');
+    expect(asked).toBe(1);
+    denies = false;
+    await tree.writeHandle(handle, 0, bytes.subarray(0, 1));
+    await tree.close(handle);
+    expect(Buffer.from(store.bytesOf('f') ?? []).equals(bytes)).toBe(true);
+    expect(store.openUploads).toBe(0);
+  });
+
   it('is right however it was written and changed while its parts were on their way', async () => {
     const place = fc.oneof(fc.nat(45 * MiB), fc.constantFrom(0, 8 * MiB, 16 * MiB - 1, 24 * MiB));
     const change = fc.oneof(
@@ -288,6 +345,41 @@ describe('a file that is written in order', () => {
     await fc.assert(fc.asyncProperty(history, run), { numRuns: 25 });
   }, 120_000);
 });
+
+/** Refuses to copy parts. */
+class UncopyingStore extends MemoryObjectStore {
+  refusals = 0;
+  readonly #refusal: StoreError;
+
+  constructor(refusal: StoreError, clock: FakeClock) {
+    super({ clock, minPartBytes: 5 * MiB });
+    this.#refusal = refusal;
+  }
+
+  override async copyPart(): Promise<UploadedPart> {
+    await Promise.resolve();
+    this.refusals += 1;
+    throw this.#refusal;
+  }
+}
+
+/** Measures what is sent in parts, and read. */
+class MeasuredStore extends MemoryObjectStore {
+  readonly sent: number[] = [];
+  readBytes = 0;
+
+  override async uploadPart(
+    ...args: Parameters<MemoryObjectStore['uploadPart']>
+  ): Promise<UploadedPart> {
+    this.sent.push(args[2].byteLength);
+    return await super.uploadPart(...args);
+  }
+
+  override async read(...args: Parameters<MemoryObjectStore['read']>): Promise<ObjectVersion> {
+    this.readBytes += args[1].end - args[1].start;
+    return await super.read(...args);
+  }
+}
 
 /** Takes a few turns of the event loop to read the body of a part. */
 class SlowStore extends MemoryObjectStore {

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { MemoryBudget } from '../../../src/cache/memory-budget.ts';
+import { ChunkPool } from '../../../src/fs/chunk-pool.ts';
 import { ContentBase } from '../../../src/fs/content-base.ts';
 import { ContentDisk } from '../../../src/fs/content-disk.ts';
 import { ContentMemory } from '../../../src/fs/content-memory.ts';
@@ -55,7 +57,8 @@ class Scene implements AsyncDisposable {
 
   constructor(folder: string, memoryBytes: number) {
     this.folder = folder;
-    this.memory = new ContentMemory({ clock: this.clock, log: silentLog, bytes: memoryBytes });
+    const chunks = new ChunkPool(new MemoryBudget(4 * memoryBytes));
+    this.memory = new ContentMemory({ chunks, clock: this.clock, log: silentLog });
   }
 
   static async make(memoryBytes = 2 * MiB): Promise<Scene> {

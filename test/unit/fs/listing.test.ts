@@ -5,6 +5,7 @@ import {
   type DirectoryPage,
   type DirectorySource,
   type Found,
+  type NearRequest,
   type Neighbours,
   type PageRequest,
   PrefixSource,
@@ -193,7 +194,7 @@ describe('a name and its neighbours', () => {
         const store = new MemoryObjectStore({ clock: new FakeClock() });
         for (const one of all) store.set(`${prefix}${one}`, one);
         const source = new PrefixSource(() => ({ store, key: prefix }));
-        const near = await source.near(name, count, forever);
+        const near = await source.near(name, { count }, forever);
         if (near === undefined) return;
         expect(near.found).toEqual(await source.find(name, forever));
         for (const { name: other, found } of near.names) {
@@ -224,14 +225,17 @@ class LateSource implements DirectorySource {
     const all = this.#from(typeof continuation === 'string' ? continuation : '');
     const [here, more] = [all.slice(0, 2), all[2]];
     await this.#late();
-    return more === undefined ? { names: here } : { names: here, next: more.name };
+    const last = here.at(-1)?.name ?? '';
+    return more === undefined ? { names: here } : { names: here, next: more.name, last };
   }
 
-  async near(name: string, count: number): Promise<Neighbours> {
-    const here = this.#from(name).slice(0, count);
+  async near(name: string, { after = justBefore(name) }: NearRequest): Promise<Neighbours> {
+    const all = this.#from(after).filter((one) => one.name !== after);
+    const [here, more] = [all.slice(0, 2), all[2]];
     const found = this.truth.get(name);
     await this.#late();
-    return { found, names: here };
+    const last = more === undefined ? undefined : here.at(-1)?.name;
+    return { found, names: here, stretch: { after, last } };
   }
 
   async find(name: string): Promise<Found | undefined> {
@@ -252,7 +256,12 @@ class LateSource implements DirectorySource {
   }
 }
 
-const ownNames = ['a', 'b', 'c'] as const;
+const ownNames = ['a', 'b', 'c', 'd'] as const;
+
+function justBefore(name: string): string {
+  return String.fromCharCode(name.charCodeAt(0) - 1);
+}
+
 const name = fc.constantFrom(...ownNames);
 const event = fc.oneof(
   { weight: 4, arbitrary: fc.record({ op: fc.constant('find' as const), name }) },

@@ -6,7 +6,7 @@ import { FakeClock } from '../../fixtures/fake-clock.ts';
 import { HeldListing } from '../../fixtures/held-listing.ts';
 import { MemoryNotes } from '../../fixtures/memory-notes.ts';
 import { MemoryObjectStore } from '../../fixtures/memory-object-store.ts';
-import { contextOf, errnoOf, FileTree, text } from './file-tree.ts';
+import { contextOf, errnoOf, FileTree, kept, text } from './file-tree.ts';
 
 /** Bytes that tell where they are from. */
 function pattern(bytes: number): Buffer {
@@ -250,6 +250,44 @@ describe('unlinking an open file', () => {
     }
   });
 
+  it('saves what is written after an unlink without an answer that has arrived', async () => {
+    let isDeaf = true;
+    await using setup = await notedTree(({ method }) =>
+      method === 'delete' && isDeaf ? { lostAnswer: 'unreachable' } : undefined,
+    );
+    const { tree, store } = setup;
+    store.set('f', 'before');
+    const handle = await tree.open('f', { access: 'read-write' });
+    await tree.writeHandle(handle, 0, 'all of it');
+    expect(await errnoOf(async () => await tree.unlink('f'))).toBe('EIO');
+    expect(store.keys()).toEqual([]);
+    await tree.fs.fsync(handle, false, tree.context);
+    expect(text(store, 'f')).toBe('all of it');
+    await tree.writeHandle(handle, 0, 'ALL');
+    await tree.fs.fsync(handle, false, tree.context);
+    expect(text(store, 'f')).toBe('ALL of it');
+    isDeaf = false;
+    await tree.unlink('f');
+    await tree.close(handle);
+    expect(store.keys()).toEqual([]);
+    expect(await kept(tree)).toEqual([]);
+  });
+
+  it('saves nothing over what somebody else has made after an unlink without an answer', async () => {
+    await using setup = await notedTree(({ method }) =>
+      method === 'delete' ? { lostAnswer: 'unreachable' } : undefined,
+    );
+    const { tree, store } = setup;
+    store.set('f', 'before');
+    const handle = await tree.open('f', { access: 'read-write' });
+    await tree.writeHandle(handle, 0, 'all of it');
+    expect(await errnoOf(async () => await tree.unlink('f'))).toBe('EIO');
+    store.set('f', 'theirs');
+    expect(await errnoOf(async () => await tree.close(handle))).toBe('ESTALE');
+    expect(text(store, 'f')).toBe('theirs');
+    expect(await kept(tree)).toEqual(['all of it']);
+  });
+
   it('shows nothing of it in a listing that was under way', async () => {
     const clock = new FakeClock();
     const store = new HeldListing({ clock });
@@ -271,6 +309,37 @@ describe('unlinking an open file', () => {
 });
 
 describe('renaming over an open file', () => {
+  it('lets an open of what is being replaced wait, and then look for the name again', async () => {
+    for (const fault of [undefined, 'access-denied'] as const) {
+      await using setup = await notedTree(({ method }) => {
+        if (method !== 'copy') return undefined;
+        return fault === undefined ? { delayMs: 100 } : { delayMs: 100, error: fault };
+      });
+      const { tree, store, clock } = setup;
+      store.set('new', 'new');
+      store.set('f', 'old');
+      const before = await tree.inode('f');
+      await tree.inode('new');
+      const renaming = errnoOf(async () => await tree.rename('new', 'f'));
+      await clock.advance(50);
+      let opened: string | undefined;
+      const flags = { access: 'read', truncate: false, append: false, exclusive: false } as const;
+      const opening = errnoOf(async () => {
+        const { handle } = await tree.fs.open(before, flags, tree.context);
+        opened = (await tree.readHandle(handle)).toString();
+        await tree.close(handle);
+      });
+      await clock.advance(10);
+      expect(tree.fs.state.openHandles).toBe(0);
+      await clock.advance(100);
+      expect(await renaming).toBe(fault === undefined ? 'ok' : 'EACCES');
+      // The kernel takes ESTALE for a name that it must look up once more.
+      expect(await opening).toBe(fault === undefined ? 'ESTALE' : 'ok');
+      expect(opened).toBe(fault === undefined ? undefined : 'old');
+      expect(await tree.read('f')).toBe(fault === undefined ? 'new' : 'old');
+    }
+  });
+
   it('leaves all of what was replaced to be read, whatever its length', async () => {
     await using setup = await notedTree();
     const { tree, store } = setup;

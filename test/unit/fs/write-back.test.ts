@@ -50,7 +50,8 @@ class World implements AsyncDisposable {
       this.store,
       ({ method }) => {
         if (cut.isCut) return { stall: true };
-        if (this.isDeaf && method === 'put') return { lostAnswer: 'unreachable' };
+        if (this.isDeaf && (method === 'put' || method === 'completeUpload'))
+          return { lostAnswer: 'unreachable' };
         return this.says === undefined || !changes.has(method) ? undefined : { error: this.says };
       },
       this.clock,
@@ -273,6 +274,78 @@ describe('write-back', () => {
     expect(await kept(second)).toEqual([]);
     expect(text(world.store, 'f')).toBe('arrived');
     expect(second.tree.fs.state.failures).toEqual([]);
+  });
+
+  it('takes what an earlier save has sent unheard for its own after a crash, too', async () => {
+    await using world = new World();
+    const first = await world.mount();
+    world.isDeaf = true;
+    await first.tree.write('again', '1');
+    await world.until(() => text(world.store, 'again') === '1');
+    await first.tree.write('again', '2');
+    await first.tree.write('later', '1');
+    await world.until(() => text(world.store, 'later') === '1');
+    const second = await world.mount({ folder: await world.crash(first) });
+    await second.tree.write('later', '2');
+    const third = await world.mount({ folder: await world.crash(second) });
+    world.isDeaf = false;
+    await world.saved(third);
+    expect(await kept(third)).toEqual([]);
+    expect(text(world.store, 'again')).toBe('2');
+    expect(text(world.store, 'later')).toBe('2');
+  });
+
+  it('knows a patched file again that had arrived unheard before a crash', async () => {
+    for (const [name, size] of [
+      ['short', 8],
+      ['long', 12 * 1024 * 1024],
+    ] as const) {
+      await using world = new World();
+      const before = 'abcdefgh'.repeat(size / 8);
+      world.store.set(name, before);
+      const first = await world.mount();
+      const handle = await first.tree.open(name, { access: 'read-write' });
+      await first.tree.writeHandle(handle, 2, 'XY');
+      await first.tree.close(handle);
+      world.isDeaf = true;
+      const want = `abXY${before.slice(4)}`;
+      await world.until(() => text(world.store, name) === want);
+      const second = await world.mount({ folder: await world.crash(first) });
+      world.isDeaf = false;
+      await world.saved(second);
+      expect(await kept(second)).toEqual([]);
+      expect(await second.tree.read(name)).toBe(want);
+      expect(second.tree.fs.state.failures).toEqual([]);
+    }
+  });
+
+  it('brings nothing back that is removed after a crash, though its upload had arrived', async () => {
+    await using world = new World();
+    const first = await world.mount();
+    world.isDeaf = true;
+    await first.tree.write('gone', 'arrived');
+    await world.until(() => text(world.store, 'gone') !== undefined);
+    const second = await world.mount({ folder: await world.crash(first) });
+    await second.tree.unlink('gone');
+    world.isDeaf = false;
+    await world.saved(second);
+    expect(world.store.bytesOf('gone')).toBeUndefined();
+  });
+
+  it('goes on hiding what was unlinked while it was open until the store can delete it', async () => {
+    await using world = new World();
+    world.store.set('gone', 'before');
+    const first = await world.mount();
+    await first.tree.open('gone');
+    world.says = 'unreachable';
+    await first.tree.unlink('gone');
+    const second = await world.mount({ folder: await world.crash(first) });
+    await second.tree.fs.recovered;
+    expect(await second.tree.list()).toEqual([]);
+    world.says = undefined;
+    await world.until(() => world.store.bytesOf('gone') === undefined);
+    await second.tree.fs[Symbol.asyncDispose]();
+    expect(await readdir(second.folder)).toEqual([]);
   });
 
   it('puts aside what somebody else has changed meanwhile', async () => {

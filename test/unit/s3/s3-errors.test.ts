@@ -40,6 +40,8 @@ describe('classify', () => {
     [400, 'XMinioAdminBucketQuotaExceeded', 'over-quota'],
     [507, 'XMinioStorageFull', 'store-full'],
     [507, 'HTTP 507', 'store-full'],
+    [400, 'KeyTooLongError', 'name-too-long'],
+    [400, 'XMinioInvalidObjectName', 'name-too-long'], // a directory of 255 bytes
     [400, 'InvalidArgument', 'unsupported'],
     [503, 'SlowDown', 'unavailable, again'],
     [500, 'InternalError', 'unavailable, again'],
