@@ -22,6 +22,7 @@ import {
   MOST_INLINE_BYTES,
   type NotedIntent,
 } from './intents.ts';
+import { type EntryWriter, type FoundEntry, JournalEntry } from './journal-entry.ts';
 import type { Life } from './life.ts';
 import type { FileHead } from './record.ts';
 import { type ContentPlace, SEGMENT_BYTES, Segment } from './segment.ts';
@@ -48,11 +49,11 @@ const SPARE_SEGMENTS = 2;
 export class Journal implements IntentNotes, AsyncDisposable {
   readonly #options: JournalOptions;
   readonly #segments: Segment[] = [];
-  readonly #entries = new Map<number, Entry>();
+  readonly #entries = new Map<number, JournalEntry>();
   readonly #background = new Background();
   readonly #sync: SharedSync;
   /** Entries whose file is not known to be on the disk. */
-  readonly #unsettled = new Set<Entry>();
+  readonly #unsettled = new Set<JournalEntry>();
   /** Forgotten, and that could not be written. */
   readonly #unwritten = new Set<number>();
   #spare: Segment | undefined;
@@ -88,7 +89,7 @@ export class Journal implements IntentNotes, AsyncDisposable {
     this.#lastOrder = Math.max(0, ...segments.map((segment) => segment.order));
     return found.map(({ id, intent, segment, content, settled }) => {
       this.#lastId = Math.max(this.#lastId, id);
-      const entry = new Entry(this.#writer, id, intent);
+      const entry = new JournalEntry(this.#writer, id, intent);
       entry.settled = settled;
       this.#place(entry, segment, content);
       this.#entries.set(id, entry);
@@ -98,7 +99,7 @@ export class Journal implements IntentNotes, AsyncDisposable {
 
   async note(intent: Intent, content: InlineContent = []): Promise<NotedIntent> {
     this.#lastId += 1;
-    const entry = new Entry(this.#writer, this.#lastId, intent);
+    const entry = new JournalEntry(this.#writer, this.#lastId, intent);
     this.#entries.set(entry.id, entry);
     try {
       await this.#write(entry, 'note', intent, content);
@@ -152,7 +153,7 @@ export class Journal implements IntentNotes, AsyncDisposable {
   }
 
   async #write(
-    entry: Entry,
+    entry: JournalEntry,
     type: 'note' | 'change',
     intent: Intent,
     content: InlineContent,
@@ -173,7 +174,12 @@ export class Journal implements IntentNotes, AsyncDisposable {
   }
 
   /** Writes a record of `entry`, and what stands before it no longer counts. */
-  #append(entry: Entry, type: 'note' | 'change', intent: Intent, content: InlineContent): void {
+  #append(
+    entry: JournalEntry,
+    type: 'note' | 'change',
+    intent: Intent,
+    content: InlineContent,
+  ): void {
     const json = JSON.stringify(intent);
     const segment = this.#segmentForNext();
     const place = segment.append({ type, id: entry.id, json }, content, this.#options.durable);
@@ -182,7 +188,7 @@ export class Journal implements IntentNotes, AsyncDisposable {
     this.#shed();
   }
 
-  #place(entry: Entry, segment: Segment, content: ContentPlace | undefined): void {
+  #place(entry: JournalEntry, segment: Segment, content: ContentPlace | undefined): void {
     const before = [entry.segment, entry.place?.segment];
     entry.segment = segment;
     entry.place = content?.bytes === 0 ? undefined : content;
@@ -191,7 +197,7 @@ export class Journal implements IntentNotes, AsyncDisposable {
     for (const used of before) if (used !== undefined) used.users -= 1;
   }
 
-  #forget(entry: Entry): void {
+  #forget(entry: JournalEntry): void {
     if (!this.#entries.delete(entry.id)) return;
     this.#unsettled.delete(entry);
     const { segment, place } = entry;
@@ -371,55 +377,9 @@ export class Journal implements IntentNotes, AsyncDisposable {
     await this.#synced();
   }
 
-  #appendSettled(entry: Entry): void {
+  #appendSettled(entry: JournalEntry): void {
     this.#segmentForNext().append({ type: 'settled', id: entry.id, json: '' }, [], false);
     entry.settled = true;
-  }
-}
-
-interface EntryWriter {
-  change(entry: Entry, intent: Intent, content: InlineContent | undefined): Promise<void>;
-  forget(entry: Entry): void;
-}
-
-/** An intent as it was found in the files of a journal. */
-export interface FoundEntry {
-  readonly id: number;
-  readonly intent: Intent;
-  readonly segment: Segment;
-  readonly content: ContentPlace | undefined;
-  /** The file it names had reached the disk. */
-  readonly settled: boolean;
-}
-
-class Entry implements NotedIntent {
-  readonly id: number;
-  intent: Intent;
-  /** Where its last record is. */
-  segment: Segment | undefined;
-  place: ContentPlace | undefined;
-  /** The file it names is on the disk. */
-  settled = false;
-  readonly #writer: EntryWriter;
-
-  constructor(writer: EntryWriter, id: number, intent: Intent) {
-    this.#writer = writer;
-    this.id = id;
-    this.intent = intent;
-  }
-
-  async change(intent: Intent, content?: InlineContent): Promise<void> {
-    await this.#writer.change(this, intent, content);
-  }
-
-  async content(): Promise<Uint8Array> {
-    const { place } = this;
-    return place === undefined ? new Uint8Array() : await place.segment.read(place);
-  }
-
-  async forget(): Promise<void> {
-    this.#writer.forget(this);
-    await Promise.resolve();
   }
 }
 
