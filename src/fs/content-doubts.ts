@@ -1,5 +1,6 @@
 /** What was sent to the bucket without hearing that it arrived. */
 import { createHash } from 'node:crypto';
+import { isSameEtag } from '../store/etag.ts';
 import type { ETag, ObjectVersion } from '../store/object-store.ts';
 
 /** What a save has sent. */
@@ -32,7 +33,7 @@ export class ContentDoubts {
   /** How many changes the content had seen that was sent, and is `version` now. */
   sentAs({ bytes, etag }: ObjectVersion): number | undefined {
     const same = (sent: Doubt): boolean =>
-      sent.bytes === bytes && sent.etag !== undefined && bare(sent.etag) === bare(etag);
+      sent.bytes === bytes && sent.etag !== undefined && isSameEtag(sent.etag, etag);
     return this.#doubts.findLast(same)?.changes;
   }
 
@@ -44,9 +45,4 @@ export class ContentDoubts {
 /** Content that is sent in one request: S3's ETag of it, unless it is encrypted with a key of KMS. */
 export function sentInOne(body: Uint8Array): SentContent {
   return { bytes: body.length, etag: `"${createHash('md5').update(body).digest('hex')}"` };
-}
-
-/** Servers and SDKs differ in whether they give an ETag its quotes. */
-function bare(etag: ETag): string {
-  return etag.replaceAll('"', '');
 }

@@ -1,5 +1,7 @@
 /** Deletes of objects that must not be left half done. */
+
 import { StoreError } from '../store/errors.ts';
+import { isSameEtag } from '../store/etag.ts';
 import type { ETag, ObjectStore, ObjectVersion } from '../store/object-store.ts';
 
 /** How often a delete that got no answer is tried, beyond what the store does by itself. */
@@ -81,9 +83,4 @@ export function isPassing(error: unknown): boolean {
   return ['unreachable', 'unavailable', 'credentials-expired', 'login-expired'].includes(
     error.kind,
   );
-}
-
-/** Servers and SDKs differ in whether they give an ETag its quotes. */
-export function isSameEtag(one: ETag, other: ETag): boolean {
-  return one.replaceAll('"', '') === other.replaceAll('"', '');
 }

@@ -5,10 +5,11 @@
  */
 import { inParallel } from '../lib/in-parallel.ts';
 import type { Log } from '../lib/log.ts';
+import { isSameEtag } from '../store/etag.ts';
 import { compareKeys } from '../store/keys.ts';
 import type { ObjectStore, ObjectSummary } from '../store/object-store.ts';
 import { objectsBelow } from '../store/objects-below.ts';
-import { deleteSurely, deleteVersion, isSameEtag } from './deletes.ts';
+import { deleteSurely, deleteVersion } from './deletes.ts';
 import type { DeleteIntent, MoveIntent } from './journal/intents.ts';
 
 /** Deletes under way at once. */

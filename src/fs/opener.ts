@@ -75,8 +75,9 @@ export class Opener {
     staged.exclusive = flags.exclusive;
     const node = nodes.addFile(directory, part);
     writer.adopt(node, staged);
-    attributes.created(node, mode, context, options.clock.now());
-    attributes.entriesChanged(directory, options.clock.now());
+    const nowMs = options.clock.now();
+    attributes.created(node, mode, context, nowMs);
+    attributes.entriesChanged(directory, nowMs);
     const handle = handles.add(this.#use(node, flags));
     const opened = { handle, keepCache: false, directIo: false };
     return { opened, found: { node, ttlMs: options.listTtlMs } };

@@ -6,9 +6,10 @@
  */
 import { inParallel } from '../lib/in-parallel.ts';
 import type { Log } from '../lib/log.ts';
+import { isSameEtag } from '../store/etag.ts';
 import type { ObjectStore, ObjectSummary, ObjectVersion } from '../store/object-store.ts';
 import { objectsBelow } from '../store/objects-below.ts';
-import { DELETE_TRIES, deleteKey, isRefusal, isSameEtag } from './deletes.ts';
+import { DELETE_TRIES, deleteKey, isRefusal } from './deletes.ts';
 import type { HiddenObjects, Place } from './directory-source.ts';
 import type { IntentNotes, MoveIntent, NotedIntent } from './journal/intents.ts';
 import { refuseUnlessMarkerOnly } from './tree.ts';

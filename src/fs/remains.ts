@@ -12,10 +12,11 @@
 import type { Clock } from '../lib/clock.ts';
 import { inParallel } from '../lib/in-parallel.ts';
 import type { Log } from '../lib/log.ts';
+import { isSameEtag } from '../store/etag.ts';
 import { childKey } from '../store/keys.ts';
 import type { ObjectVersion } from '../store/object-store.ts';
 import { Background } from './background.ts';
-import { deleteVersion, isPassing, isSameEtag } from './deletes.ts';
+import { deleteVersion, isPassing } from './deletes.ts';
 import type { HiddenObjects, Place } from './directory-source.ts';
 import type { IntentNotes, NotedIntent } from './journal/intents.ts';
 import { type DirectoryNode, type FileNode, filePlaceOf, keepInView, placeOf } from './nodes.ts';
