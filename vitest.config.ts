@@ -14,6 +14,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/unit/**/*.test.ts', 'test/model/**/*.test.ts'],
           testTimeout: 30_000,
+          setupFiles: ['test/fixtures/seed.ts'],
           // Half of the time goes by waiting for servers and processes of the tests.
           maxWorkers: 2,
           sequence: { groupOrder: 0 },

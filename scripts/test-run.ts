@@ -1,5 +1,6 @@
 /** Runs tests by vitest and counts them; the last line of every run of tests is the same. */
 import { createVitest } from 'vitest/node';
+import { StuckTests } from './stuck-tests.ts';
 
 interface Tally {
   readonly passed: number;
@@ -27,7 +28,12 @@ export async function runTests(
 }
 
 async function tally(filters: readonly string[], projects: readonly string[]): Promise<Tally> {
-  const vitest = await createVitest('test', { watch: false, project: [...projects] });
+  using stuck = new StuckTests((line) => process.stdout.write(`${line}\n`));
+  const vitest = await createVitest('test', {
+    watch: false,
+    project: [...projects],
+    reporters: ['default', stuck],
+  });
   try {
     await vitest.start([...filters]);
     const skipped: string[] = [];

@@ -47,20 +47,6 @@ describe('Redactor', () => {
     expect(redactor.clean('abcdefghabcdefgh')).toBe('[secret][secret]');
   });
 
-  it('cleans a line of a log in well under a millisecond, with thousands known', () => {
-    const redactor = new Redactor();
-    for (let count = 0; count < 4096; count++) redactor.learn(randomBytes(30).toString('base64'));
-    const line = JSON.stringify({
-      event: 'request',
-      key: `data/${randomBytes(200).toString('hex')}/object.root`,
-      url: 'https://s3.example/bucket?list-type=2&prefix=a%2Fb%2Fc&delimiter=%2F',
-    });
-    const begin = process.hrtime.bigint();
-    for (let count = 0; count < 2000; count++) redactor.clean(line);
-    const eachUs = Number(process.hrtime.bigint() - begin) / 2000 / 1000;
-    expect(eachUs).toBeLessThan(1000);
-  });
-
   const value = 'pl/ain+Secret="Value:12?34';
   const hex = (text: string): string => Buffer.from(text).toString('hex');
   const base64 = (text: string): string => Buffer.from(text).toString('base64');
