@@ -65,7 +65,9 @@ export class BenchScene implements AsyncDisposable {
   }
 
   async mount(options: WireMountOptions, signal: AbortSignal): Promise<WireMount> {
-    const seen = (peakMb: number): void => void this.peaks.push(peakMb);
+    const seen = (peakMb: number): void => {
+      if (options.memory === undefined) this.peaks.push(peakMb);
+    };
     return await WireMount.start(this.user, this.store, options, seen, signal);
   }
 

@@ -38,6 +38,8 @@ export interface WireMountOptions {
   readonly at?: string;
   /** Keep what is read on disk too. */
   readonly diskCache?: 'passthrough' | 'through wire';
+  /** `--memory`; default: what wire takes by itself. */
+  readonly memory?: string;
   /** Save behind close(); default: before it returns. */
   readonly writeBack?: 'on' | 'durable';
   /** Write what the daemon spends its time on (V8's CPU profile) into this folder. */
@@ -101,6 +103,11 @@ export class WireMount implements AsyncDisposable {
     return (await cpuUsOf(this.#pid)) / 1e6;
   }
 
+  /** The most memory it ever used so far, in MB. */
+  async peakMb(): Promise<number> {
+    return await memoryMbOf(this.#pid, 'VmHWM');
+  }
+
   /** Ends the daemon as a crash does; its mount stays, dead. */
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL');
@@ -110,7 +117,7 @@ export class WireMount implements AsyncDisposable {
   /** As a person does who turns the machine off: everything is saved first. */
   async stop(): Promise<void> {
     if (this.#hasEnded) return;
-    this.#seen(await memoryMbOf(this.#pid, 'VmHWM'));
+    this.#seen(await this.peakMb());
     this.#child.kill('SIGTERM');
     await this.#goneIn(PATIENCE_MS);
   }
@@ -152,13 +159,14 @@ const cacheFolder = (path: string): string => `${path}.cache`;
 function argumentsOf(
   { bucket, endpoint: sts, audience, role }: BenchStore,
   path: string,
-  { endpoint, diskCache, writeBack }: WireMountOptions,
+  { endpoint, diskCache, memory, writeBack }: WireMountOptions,
 ): string[] {
   const where = ['--endpoint', endpoint, '--sts-endpoint', sts, '--audience', audience];
   return [
     ...['--log-level', 'error', 'mount', `s3://${bucket}`, path, ...where],
     ...(role === undefined ? [] : ['--role', role]),
     ...(diskCache === undefined ? [] : ['--cache', 'full']),
+    ...(memory === undefined ? [] : ['--memory', memory]),
     ...(writeBack === undefined ? [] : [`--write-back=${writeBack}`]),
     ...(diskCache === 'through wire' ? ['-o', 'no_passthrough'] : []),
   ];

@@ -213,6 +213,24 @@ const parallel: Workload<ReadScene> = {
   },
 };
 
+/** What the daemon needs beside its budget, at most, in MB. */
+const BESIDE_BUDGET_MB = 110;
+
+/** Peak memory of a mount with a budget of its own, in which all kinds of reading were done. */
+function peakMemory(budgetMib: number): Workload<ReadScene> {
+  return {
+    ...{ name: `rss-${budgetMib}`, unit: 'MB', better: 'smaller' },
+    async measure({ scene, site, reads, round }, signal) {
+      const options = { endpoint: site.endpoint.href, memory: `${budgetMib}MiB` };
+      await using mount = await scene.mount(options, signal);
+      const file = mount.file(BIG);
+      await readFile(file, BIG_MIB, signal);
+      await reads.random(file, uniqueOffsets(AMPLIFICATION_READS, round), 16, signal);
+      return { wire: await mount.peakMb(), others: { limit: BESIDE_BUDGET_MB + budgetMib } };
+    },
+  };
+}
+
 /** In the order they run. */
 export const workloads: readonly Workload<ReadScene>[] = [
   seqCold,
@@ -225,4 +243,6 @@ export const workloads: readonly Workload<ReadScene>[] = [
   firstByte,
   lslr,
   parallel,
+  peakMemory(48),
+  peakMemory(256),
 ];

@@ -12,6 +12,7 @@ import { KiB } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { BlockDisk, DiskObject, ObjectIdentity } from './block-disk.ts';
+import type { CheckedBlocks } from './disk-checks.ts';
 import { DiskContents } from './disk-contents.ts';
 import { codeOf } from './disk-files.ts';
 import { makePrivate, prepareFolder } from './disk-folder.ts';
@@ -23,12 +24,7 @@ import { type DiskSeal, diskSeal } from './disk-seal.ts';
 import { DiskTrouble } from './disk-trouble.ts';
 import { DiskTurns } from './disk-turns.ts';
 import { DiskVerifier } from './disk-verifier.ts';
-import {
-  type CheckedBlocks,
-  type DiskCounts,
-  DiskVersion,
-  type VersionContext,
-} from './disk-version.ts';
+import { type DiskCounts, DiskVersion, type VersionContext } from './disk-version.ts';
 import type { VersionPlace } from './disk-version-files.ts';
 import { DiskWrites } from './disk-writes.ts';
 

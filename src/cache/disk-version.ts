@@ -4,12 +4,13 @@
  * Invariant: a block is given only after its bytes were proven by its slot, in that very read.
  */
 import { fstatSync, lstatSync } from 'node:fs';
+import { BlockChecks, type CheckedBlocks } from './disk-checks.ts';
 import { codeOf, ForeignFileError, isOwn, readInto, writeFrom } from './disk-files.ts';
 import { recordPath } from './disk-names.ts';
 import type { DiskPins } from './disk-pins.ts';
 import type { DiskQuota } from './disk-quota.ts';
 import type { BlockSeal, DiskSeal } from './disk-seal.ts';
-import { BitSet, SlotTable } from './disk-slots.ts';
+import { SlotTable } from './disk-slots.ts';
 import type { DiskTrouble } from './disk-trouble.ts';
 import type { DiskTurns } from './disk-turns.ts';
 import {
@@ -52,12 +53,6 @@ export interface DiskCounts {
   dropped: number;
 }
 
-/** What was checked of a file, to be believed as long as the file is the same. */
-export interface CheckedBlocks {
-  readonly file: string;
-  readonly checked: BitSet;
-}
-
 /** Times of use are written down at most so often. */
 const TOUCH_MS = 60_000;
 /** Files are counted in whole blocks of the file system. */
@@ -71,12 +66,7 @@ export class DiskVersion {
   readonly #context: VersionContext;
   readonly #seal: BlockSeal;
   readonly #slots: SlotTable;
-  /** Blocks that were proven, or written by us, while the file was `#seen`. */
-  #checked: BitSet;
-  /** The file when it was last looked at, by its times. */
-  #seen = '';
-  /** Calls of ours that change it now. */
-  #changing = 0;
+  readonly #checks: BlockChecks;
   #files: VersionFiles | undefined;
   /** Files whose names were taken away while somebody may read from them. */
   readonly #retired: VersionFiles[] = [];
@@ -90,14 +80,14 @@ export class DiskVersion {
     this.#context = context;
     this.#seal = seal;
     this.#slots = new SlotTable(place.blocks, place.slotBytes);
-    this.#checked = new BitSet(place.blocks);
+    this.#checks = new BlockChecks(place.blocks);
   }
 
   /** Finds what is there. Never fails. */
   async load(known: CheckedBlocks | undefined): Promise<void> {
     try {
       await this.#load();
-      if (this.#seen !== '' && this.#seen === known?.file) this.#checked = known.checked;
+      this.#checks.believe(known);
     } catch (error) {
       this.#isRefused = error instanceof ForeignFileError;
       this.#context.trouble.note(error);
@@ -118,20 +108,20 @@ export class DiskVersion {
 
   /** Whether `whole` lacks nothing but checks. */
   get needsChecks(): boolean {
-    return this.#mayServe && this.isComplete && this.#checked.count < this.place.blocks;
+    return this.#mayServe && this.isComplete && this.#checks.count < this.place.blocks;
   }
 
   whole(): number | undefined {
     const files = this.#files;
     if (!this.#mayServe || files === undefined || !this.isComplete) return undefined;
     this.#lookForChanges(files);
-    return this.#checked.count === this.place.blocks ? files.data : undefined;
+    return this.#checks.count === this.place.blocks ? files.data : undefined;
   }
 
   /** The first block from `first` on that is there and was not checked yet. */
   unchecked(first: number): number | undefined {
     for (let index = first; index < this.place.blocks; index += 1) {
-      if (this.has(index) && !this.#checked.has(index)) return index;
+      if (this.has(index) && !this.#checks.has(index)) return index;
     }
     return undefined;
   }
@@ -172,8 +162,7 @@ export class DiskVersion {
       if (files === undefined) return undefined;
       this.#touch(files);
       this.#lookForChanges(files);
-      const isWorthKeeping = this.#checked.count > 0;
-      return isWorthKeeping ? { file: this.#seen, checked: this.#checked } : undefined;
+      return this.#checks.kept;
     } catch (error) {
       this.#context.trouble.note(error);
       return undefined;
@@ -233,7 +222,7 @@ export class DiskVersion {
 
   #isRight(index: number, room: Uint8Array, slot: Uint8Array): boolean {
     if (!this.#seal.unseal(index, room, slot)) return false;
-    if (this.#slots.has(index)) this.#checked.add(index);
+    if (this.#slots.has(index)) this.#checks.add(index);
     return true;
   }
 
@@ -265,24 +254,16 @@ export class DiskVersion {
     return false;
   }
 
-  /** What somebody else has changed since is not checked, whatever was changed. */
   #lookForChanges(files: VersionFiles): void {
-    if (this.#changing > 0) return;
-    const now = this.#look(files);
-    if (now !== '' && now === this.#seen) return;
-    this.#seen = now;
-    this.#checked = new BitSet(this.place.blocks);
+    this.#checks.look(() => this.#look(files));
   }
 
   async #change(files: VersionFiles, change: () => Promise<void>): Promise<void> {
     this.#lookForChanges(files);
-    this.#changing += 1;
-    try {
-      await change();
-    } finally {
-      this.#changing -= 1;
-      if (files === this.#files) this.#seen = this.#look(files);
-    }
+    await this.#checks.change(
+      () => (files === this.#files ? this.#look(files) : undefined),
+      change,
+    );
   }
 
   /** Empty when it cannot be known. */
@@ -297,7 +278,7 @@ export class DiskVersion {
 
   #forget(index: number): void {
     this.#slots.delete(index);
-    this.#checked.delete(index);
+    this.#checks.delete(index);
   }
 
   /** A run of blocks of which none is there. */
@@ -326,7 +307,7 @@ export class DiskVersion {
     if (files !== this.#files) return;
     for (let at = 0; at < blocks.length; at += 1) {
       this.#slots.set(first + at, slotAt(at));
-      this.#checked.add(first + at);
+      this.#checks.add(first + at);
     }
   }
 
@@ -346,7 +327,7 @@ export class DiskVersion {
       this.#retired.push(this.#files);
       this.#files = undefined;
       this.#slots.clear();
-      this.#checked = new BitSet(this.place.blocks);
+      this.#checks.clear();
     }
     // Another process may have begun it meanwhile.
     if (inline === undefined && this.#isRecorded()) await this.#load();

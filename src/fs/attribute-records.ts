@@ -18,6 +18,8 @@ import { decodeMetadata, type Metadata, othersOf } from './object-metadata.ts';
 
 /** Where attributes are kept beyond the mount's life, by bucket and key. */
 export interface AttributeIndex {
+  /** Whether there are attributes of anything. */
+  readonly hasAttributes: boolean;
   attributes(id: string): Overrides | undefined;
   /** Undefined: there are none any more. */
   setAttributes(id: string, overrides: Overrides | undefined): void;
@@ -40,8 +42,13 @@ export class AttributeRecords {
     this.#index = index;
   }
 
+  /** Whether nothing is known of anything: then no keys need be made to ask. */
+  get isEmpty(): boolean {
+    return this.#records.size === 0 && this.#index?.hasAttributes !== true;
+  }
+
   of(node: Node): Overrides | undefined {
-    if (node.removed || node.overrides !== undefined) return node.overrides;
+    if (node.removed || node.overrides !== undefined || this.isEmpty) return node.overrides;
     node.overrides = this.at(idOf(node));
     return node.overrides;
   }

@@ -4,6 +4,7 @@
  */
 import type { AttributeReader, ListedEntry } from './attribute-reader.ts';
 import type { AttributeStore } from './attributes.ts';
+import type { Shown } from './directory.ts';
 import { type ListedName, walkDirectory } from './directory-walk.ts';
 import type {
   Attributes,
@@ -28,10 +29,10 @@ export interface DirectoryListerParts {
   readonly reader: AttributeReader | undefined;
 }
 
-/** One name on its way to the kernel; '.' and '..' have no part. */
+/** One name on its way to the kernel. */
 interface Listed {
   readonly dirent: ListedName;
-  readonly part: string | undefined;
+  readonly listed: Shown | undefined;
 }
 
 /** Names of one reply whose metadata is asked for: about what 32 KiB of the kernel's buffer hold. */
@@ -54,10 +55,10 @@ export class DirectoryLister {
   ): MaybePromise<void> {
     const { node } = directory;
     const ino = childInos(node);
-    const take = (dirent: ListedName, part: string | undefined): boolean =>
-      part === undefined
-        ? fill({ ...dirent, ino: this.#dotIno(node, dirent) })
-        : fill({ ...dirent, type: this.#typeOf(node, part, dirent), ino: ino(part, dirent.type) });
+    const take = ({ name, type, cookie }: ListedName, listed: Shown | undefined): boolean =>
+      listed === undefined
+        ? fill({ name, type, cookie, ino: this.#dotIno(node, cookie) })
+        : fill({ name, type: this.#typeOf(node, listed), cookie, ino: ino(listed.part, type) });
     return walkDirectory(directory, cookie, take, () => context.signal);
   }
 
@@ -68,8 +69,8 @@ export class DirectoryLister {
     context: RequestContext,
   ): MaybePromise<void> {
     const { node } = directory;
-    const take = (dirent: ListedName, part: string | undefined): boolean =>
-      this.#fillOne(node, { dirent, part }, fill);
+    const take = (dirent: ListedName, listed: Shown | undefined): boolean =>
+      this.#fillOne(node, dirent, listed, fill);
     if (this.#parts.reader !== undefined) {
       return this.#read(this.#parts.reader, directory, cookie, fill, context);
     }
@@ -84,58 +85,69 @@ export class DirectoryLister {
     context: RequestContext,
   ): Promise<void> {
     const { node } = directory;
-    const listed: Listed[] = [];
-    const gather = (dirent: ListedName, part: string | undefined): boolean => {
-      if (listed.length === MOST_READ) return false;
-      listed.push({ dirent, part });
+    const gathered: Listed[] = [];
+    const gather = (dirent: ListedName, listed: Shown | undefined): boolean => {
+      if (gathered.length === MOST_READ) return false;
+      gathered.push({ dirent, listed });
       return true;
     };
     await walkDirectory(directory, cookie, gather, () => context.signal);
-    const entries = listed.flatMap(({ part }): ListedEntry[] => {
-      const found = part === undefined ? undefined : node.directory.shown(part);
-      return part === undefined || found === undefined ? [] : [{ name: part, found }];
-    });
+    const entries = gathered.flatMap(({ listed }): ListedEntry[] =>
+      listed === undefined ? [] : [{ name: listed.part, found: listed.found }],
+    );
     await reader.knowAll(node, entries, context.signal);
-    for (const each of listed) if (!this.#fillOne(node, each, fill)) return;
+    for (const { dirent, listed } of gathered) {
+      // Names may have changed while metadata was asked for.
+      const now = listed && node.directory.shownNow(listed.part);
+      if (listed !== undefined && now === undefined) continue;
+      if (!this.#fillOne(node, dirent, now, fill)) return;
+    }
   }
 
-  #fillOne(node: DirectoryNode, { dirent, part }: Listed, fill: FillEntries): boolean {
-    if (part === undefined) return fill({ ...dirent, ino: this.#dotIno(node, dirent) }, undefined);
-    return this.#fillEntry(node, dirent, part, fill);
+  #fillOne(
+    node: DirectoryNode,
+    dirent: ListedName,
+    listed: Shown | undefined,
+    fill: FillEntries,
+  ): boolean {
+    if (listed !== undefined) return this.#fillEntry(node, dirent, listed, fill);
+    const { name, type, cookie } = dirent;
+    return fill({ name, type, cookie, ino: this.#dotIno(node, cookie) }, undefined);
   }
 
-  #fillEntry(parent: DirectoryNode, dirent: ListedName, part: string, fill: FillEntries): boolean {
+  #fillEntry(
+    parent: DirectoryNode,
+    { name, cookie }: ListedName,
+    listed: Shown,
+    fill: FillEntries,
+  ): boolean {
     const { nodes, tree, attributes } = this.#parts;
-    const found = parent.directory.shown(part);
-    if (found === undefined) return true;
+    const { part, found, ttlMs } = listed;
     if (nodes.isFull && !parent.children.has(part)) {
-      const type = this.#typeOf(parent, part, dirent);
-      return fill({ ...dirent, type, ino: childInos(parent)(part, dirent.type) }, undefined);
+      const type = this.#typeOf(parent, listed);
+      return fill({ name, type, cookie, ino: childInos(parent)(part, found.type) }, undefined);
     }
     const node = tree.bind(parent, part, found);
-    const ttlMs = parent.directory.peek(part)?.ttlMs ?? 0;
     const shown = attributes.of(node);
     const entry: Entry = { inode: node.inode, attributes: shown, ttlMs };
-    const taken = fill({ ...dirent, type: shown.type, ino: shown.ino }, entry);
+    const taken = fill({ name, cookie, type: shown.type, ino: shown.ino }, entry);
     if (taken) node.lookups += 1;
     else nodes.release(node);
     return taken;
   }
 
   /** 'unknown' where only its metadata tells, which nobody has asked for. */
-  #typeOf(parent: DirectoryNode, part: string, { type }: ListedName): Dirent['type'] {
-    if (type === 'directory') return type;
+  #typeOf(parent: DirectoryNode, { part, found }: Shown): Dirent['type'] {
+    if (found.type === 'directory') return 'directory';
     const { attributes, reader } = this.#parts;
     const present = parent.children.get(part);
     if (present?.type === 'file' && present.lookups > 0) return present.kind;
-    const found = parent.directory.shown(part);
-    if (found?.type !== 'file' || found.version.etag === '') return type;
-    if (found.version.bytes > TARGET_BYTES) return type;
+    if (found.version.etag === '' || found.version.bytes > TARGET_BYTES) return 'file';
     const isUnread = reader !== undefined && !reader.isKnownIn(parent, { name: part, found });
     return isUnread ? 'unknown' : attributes.kindAt(parent, part, found.version);
   }
 
-  #dotIno(node: DirectoryNode, { cookie }: Pick<Dirent, 'cookie'>): Attributes['ino'] {
+  #dotIno(node: DirectoryNode, cookie: Dirent['cookie']): Attributes['ino'] {
     return this.#parts.attributes.of(cookie === 1 ? node : (node.parent ?? node)).ino;
   }
 }

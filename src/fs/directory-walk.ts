@@ -1,12 +1,13 @@
 import { nameOfPart } from '../store/keys.ts';
+import type { Shown } from './directory.ts';
 import type { Dirent, MaybePromise } from './filesystem.ts';
 import type { DirectoryHandle } from './handle-table.ts';
 
 /** A dirent without what must be computed for it. */
 export type ListedName = Omit<Dirent, 'ino' | 'type'> & { readonly type: 'file' | 'directory' };
 
-/** Takes a name, '.' and '..' with `part` undefined; false when there is no more room. */
-export type TakeName = (dirent: ListedName, part: string | undefined) => boolean;
+/** Takes a name, '.' and '..' without a part; false when there is no more room. */
+export type TakeName = (dirent: ListedName, shown: Shown | undefined) => boolean;
 
 const DOT = nameOfPart('.');
 const DOTS = nameOfPart('..');
@@ -69,17 +70,18 @@ function takeKnown(
   let full = false;
   if (listing === undefined) return { next, taken, full };
   const { table } = listing;
+  const { directory } = node;
+  const nowMs = directory.nowMs();
   for (; ; next += 1) {
     const row = listing.rowAt(next - FIRST_NAME);
     if (row === undefined) break;
-    const part = table.nameAt(row);
-    const found = node.directory.shown(part);
-    if (found === undefined) continue;
-    const dirent = { name: table.nameBytesAt(row), type: found.type, cookie: next + 1 };
-    full = !take(dirent, part);
+    const shown = directory.shownAt(listing, row, nowMs);
+    if (shown === undefined) continue;
+    const dirent = { name: table.nameBytesAt(row), type: shown.found.type, cookie: next + 1 };
+    full = !take(dirent, shown);
     if (full) break;
     taken += 1;
   }
-  if (taken > 0) node.directory.taken(listing, next - FIRST_NAME);
+  if (taken > 0) directory.taken(listing, next - FIRST_NAME);
   return { next, taken, full };
 }

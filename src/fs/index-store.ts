@@ -79,6 +79,7 @@ export class IndexStore implements AsyncDisposable {
   #listings = new Map<string, Buffer>();
   #bytes = 0;
   #isWaiting = false;
+  #hasWritten = false;
   #isClosed = false;
   readonly #background = new Background();
 
@@ -107,6 +108,10 @@ export class IndexStore implements AsyncDisposable {
     this.#isClosed = true;
     closeSync(this.#fd);
     await leaveIndexFile(this.#file);
+  }
+
+  get hasAttributes(): boolean {
+    return this.#hasWritten || this.#unwritten.size > 0;
   }
 
   /** What programs set of `id`: a bucket and a key, for a directory with its final slash. */
@@ -231,6 +236,7 @@ export class IndexStore implements AsyncDisposable {
     const [attributes, listings] = [this.#unwritten, this.#listings];
     this.#unwritten = new Map();
     this.#listings = new Map();
+    this.#hasWritten ||= attributes.size > 0;
     for (const [directory, names] of attributes) {
       const body = encodeAttributes([...names]);
       const extent = this.#appendRecord({ type: 'attributes', directory, body });

@@ -3,6 +3,9 @@ import type { NameTable, SaidAt } from './name-table.ts';
 
 const FIRST_NAMES = 8;
 
+/** Names known beyond those that the reader has taken: two pages. */
+const AHEAD_NAMES = 2000;
+
 /**
  * A listing that readers walk: names only grow at its end, so that an index is a stable cookie.
  * What a name stands for, and whether it still does, is asked of the directory.
@@ -40,6 +43,11 @@ export class Listing {
 
   get length(): number {
     return this.#length;
+  }
+
+  /** Whether the reader who is furthest should find more than there is. */
+  get wantsMore(): boolean {
+    return !this.done && this.#length - this.taken < AHEAD_NAMES;
   }
 
   /** The row of the `nth` name in `table`; undefined at the end. */

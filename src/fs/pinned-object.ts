@@ -27,6 +27,8 @@ export class PinnedObject implements PinnedVersion, AsyncDisposable {
   version: ObjectVersion;
   renewing: Promise<void> | undefined;
   opens = 1;
+  /** Something of it was asked of the store. */
+  hasFetched = false;
   #disk: DiskObject | undefined;
   #opening: Promise<void> | undefined;
   readonly #closed = new AbortController();
@@ -64,6 +66,7 @@ export class PinnedObject implements PinnedVersion, AsyncDisposable {
 
   /** @throws FsError ESTALE when the object is another by now, EIO when it gives too few bytes. */
   async fetch(extent: Extent, sink: ByteSink, signal: AbortSignal): Promise<void> {
+    this.hasFetched = true;
     const asked = this.version;
     try {
       await this.#read(extent, sink, signal);

@@ -6,7 +6,7 @@
  * reads of a handle are of the version it pinned when it was opened.
  */
 import { BlockCache } from '../cache/block-cache.ts';
-import type { BlockDisk, DiskObject } from '../cache/block-disk.ts';
+import type { BlockDisk } from '../cache/block-disk.ts';
 import { BlockLoader } from '../cache/block-loader.ts';
 import { Endpoint } from '../cache/endpoint.ts';
 import { MEMORY_BYTES, MemoryBudget } from '../cache/memory-budget.ts';
@@ -23,6 +23,7 @@ import type { MaybePromise, ReadBytes } from './filesystem.ts';
 import { contentPlaceOf, type FileNode } from './nodes.ts';
 import { PinnedObject } from './pinned-object.ts';
 import type { PinnedVersion, ReadPosition } from './pinned-version.ts';
+import { WholeObjects } from './whole-objects.ts';
 
 export interface ReaderOptions {
   /** Memory for blocks; mounts of one process share it. */
@@ -67,18 +68,15 @@ const LEAST_AHEAD_BYTES = 2 * MiB;
 /** But where memory is small, only so much of what all may have ahead. */
 const LEAST_SHARE = 12;
 
-/** What `copy` and `warm` hold at once. */
+/** What `copy` holds at once. */
 const STEP_BYTES = MiB;
-
-/** What the disk has dropped, because it had too much at once, is given to it again. */
-const WARM_TRIES = 3;
-
-/** Requests of `warm` at once: it must not be in the way of who reads. */
-const WARM_STEPS = 4;
 
 export class Reader implements AsyncDisposable {
   readonly #options: ReaderOptions;
   readonly #loader: BlockLoader;
+  readonly #wholes: WholeObjects;
+  /** Ends what nobody waits for. */
+  readonly #end = new AbortController();
   readonly #pinned = new Set<PinnedObject>();
   /** When each version was last read ahead of. */
   readonly #active = new Map<PinnedVersion, number>();
@@ -93,6 +91,7 @@ export class Reader implements AsyncDisposable {
     this.#options = options;
     this.#archived = new ArchivedObjects(log);
     this.#loader = new BlockLoader({ cache, endpoint, clock });
+    this.#wholes = new WholeObjects(this.#loader);
   }
 
   get figures(): ReaderFigures {
@@ -220,8 +219,7 @@ export class Reader implements AsyncDisposable {
   }
 
   /**
-   * Brings a whole object to the disk. `progress` is told the bytes that are there: not all of them
-   * in the end, when the disk is full.
+   * Brings a whole object to the disk, see `WholeObjects.warm`.
    *
    * @throws what the store threw; `signal.reason` once `signal` aborts.
    */
@@ -230,21 +228,7 @@ export class Reader implements AsyncDisposable {
     signal: AbortSignal,
     progress: (bytes: number) => void,
   ): Promise<void> {
-    await pinned.opening;
-    const { disk, blocks } = pinned;
-    if (disk === undefined) return;
-    let next = 0;
-    let there = 0;
-    const step = async (): Promise<void> => {
-      while (next < blocks.bytes) {
-        const extent = { start: next, end: Math.min(next + STEP_BYTES, blocks.bytes) };
-        next = extent.end;
-        const kept = await this.#warmStep(pinned, disk, extent, signal);
-        there += kept;
-        progress(there);
-      }
-    };
-    await Promise.all(Array.from({ length: WARM_STEPS }, step));
+    await this.#wholes.warm(pinned, signal, progress);
   }
 
   /** A descriptor on the whole object, when the disk has it as it is, see `DiskObject.whole`. */
@@ -259,6 +243,7 @@ export class Reader implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#end.abort();
     await this.#loader[Symbol.asyncDispose]();
     for (const pinned of [...this.#pinned]) {
       pinned.opens = 1;
@@ -322,41 +307,18 @@ export class Reader implements AsyncDisposable {
     return Math.floor(share / BLOCK_BYTES) * BLOCK_BYTES;
   }
 
-  /** Brings one piece to the disk; gives how much of it is there. */
-  async #warmStep(
-    pinned: PinnedVersion,
-    disk: DiskObject,
-    extent: Extent,
-    signal: AbortSignal,
-  ): Promise<number> {
-    signal.throwIfAborted();
-    const first = Math.floor(extent.start / BLOCK_BYTES);
-    const count = Math.ceil((extent.end - extent.start) / BLOCK_BYTES);
-    const indexes = Array.from({ length: count }, (_, at) => first + at);
-    const isThere = (): boolean => indexes.every((index) => disk.has(index));
-    if (!isThere()) {
-      this.#loader.want(pinned, { extent, partBytes: STEP_BYTES, distance: Infinity });
-      const held = await this.#loader.hold(pinned, extent, signal);
-      try {
-        // Most were written behind their load; who reads on does not wait for that, this does.
-        await this.#loader.written(pinned);
-        for (let tries = 0; tries < WARM_TRIES && !isThere(); tries += 1) {
-          await disk.write(first, held.pieces);
-        }
-      } finally {
-        held.release();
-      }
-    }
-    return indexes
-      .filter((index) => disk.has(index))
-      .reduce((sum, index) => sum + blockLength(pinned.blocks.bytes, index), 0);
-  }
-
   async #close(pinned: PinnedObject): Promise<void> {
     this.#loader.close(pinned);
     await this.#loader.settled(pinned);
+    if (pinned.hasFetched) await this.#mend(pinned);
     this.#options.blocks.unpin(pinned.blocks);
     await pinned[Symbol.asyncDispose]();
+  }
+
+  /** Never fails: an object that is not whole is read as before. */
+  async #mend(pinned: PinnedObject): Promise<void> {
+    await this.#wholes.mend(pinned, this.#end.signal).catch(() => undefined);
+    await this.#loader.settled(pinned);
   }
 }
 
@@ -379,8 +341,4 @@ export function readerFor(options: ReadingOptions): Reader {
   const { budget = new MemoryBudget(memoryBytes) } = options;
   const blocks = new BlockCache({ budget, clock });
   return new Reader({ blocks, endpoint: new Endpoint(''), clock, log, own: blocks });
-}
-
-function blockLength(objectBytes: number, index: number): number {
-  return Math.min(BLOCK_BYTES, objectBytes - index * BLOCK_BYTES);
 }

@@ -171,7 +171,8 @@ export class WalkAhead {
       this.#drop(ahead.key);
       return undefined;
     }
-    this.#wanted = Math.max(this.#wanted, ahead.page + AHEAD);
+    // Who has read one directory may have wanted no other.
+    this.#wanted = Math.max(this.#wanted, ahead.page + Math.min(this.served + ahead.parts, AHEAD));
     this.#pump();
     return this.#tell(ahead);
   }

@@ -41,6 +41,7 @@ const QUESTION = 0x3f;
 const MOST_DEPTH = 16;
 
 const CDATA = xmlName('<![CDATA[');
+const QUOTE_ENTITY = xmlName('&quot;');
 const markups = [
   { start: xmlName('<!--'), end: '-->' },
   { start: xmlName('<?'), end: '?>' },
@@ -128,6 +129,8 @@ export class XmlReader {
   text(): string {
     const span = this.plainText();
     if (span !== undefined) return this.#bytes.toString('latin1', span.start, span.end);
+    const quoted = this.#quotedText();
+    if (quoted !== undefined) return quoted;
     let text = '';
     for (;;) {
       const { start, end } = this.#textSpan();
@@ -155,6 +158,26 @@ export class XmlReader {
     if (this.#isPlain && this.#bytes[span.end + 1] === SLASH) {
       this.#leave();
       return span;
+    }
+    this.#at = before;
+    return undefined;
+  }
+
+  /** As `text`, when that is all ASCII between two `&quot;`, as ETags are; else nothing is read. */
+  #quotedText(): string | undefined {
+    const bytes = this.#bytes;
+    const before = this.#at;
+    if (!this.#begins(QUOTE_ENTITY)) return undefined;
+    this.#at += QUOTE_ENTITY.length;
+    const start = this.#at;
+    while (isPlainByte(bytes[this.#at])) this.#at += 1;
+    const end = this.#at;
+    if (this.#begins(QUOTE_ENTITY)) {
+      this.#at += QUOTE_ENTITY.length;
+      if (bytes[this.#at] === LESS && bytes[this.#at + 1] === SLASH) {
+        this.#leave();
+        return `"${bytes.toString('latin1', start, end)}"`;
+      }
     }
     this.#at = before;
     return undefined;
@@ -297,6 +320,11 @@ function isSpace(byte: number | undefined): boolean {
 }
 
 /** Whatever does not end a name; which other characters may be in one nobody minds. */
+/** Stands for itself in a text. */
+function isPlainByte(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= SPACE && byte < 0x80 && byte !== LESS && byte !== AMPERSAND;
+}
+
 function isNameByte(byte: number | undefined): boolean {
   if (byte === undefined || byte <= SPACE) return false;
   return (

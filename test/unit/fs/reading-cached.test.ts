@@ -64,6 +64,13 @@ class ReaderRig implements AsyncDisposable {
     return reader.pinAt(() => ({ store: this.store, key: 'key' }), version);
   }
 
+  /** As `pin`, when it is known what the disk has. */
+  async pinOpened(reader: Reader): Promise<PinnedVersion> {
+    const pinned = await this.pin(reader);
+    await pinned.opening;
+    return pinned;
+  }
+
   async read(
     reader: Reader,
     pinned: PinnedVersion,
@@ -234,6 +241,51 @@ describe('reading over a disk', () => {
     expect(fetchedBytes).toBe(9 * MiB + 5);
     await rig.read(reader, pinned, 0, 9 * MiB + 5);
     expect(reader.figures.fetchedBytes).toBe(fetchedBytes);
+  });
+
+  /** Reads all of it in order and closes it; gives what was fetched after that. */
+  async function readOnce(rig: ReaderRig, reader: Reader, disk: MemoryBlockDisk): Promise<number> {
+    const pinned = await rig.pin(reader);
+    const position = newPosition();
+    const { length } = rig.content;
+    for (let at = 0; at < length; at += MiB) {
+      await rig.read(reader, pinned, at, Math.min(MiB, length - at), position);
+    }
+    expect(reader.whole(pinned)).toBeUndefined();
+    // A load is counted when it ends, which is a moment after its last block is there.
+    await turn();
+    const { fetchedBytes } = reader.figures;
+    reader.unpin(pinned);
+    for (let turns = 0; disk.opened > 0 && turns < 10_000; turns += 1) await turn();
+    expect(disk.opened).toBe(0);
+    return reader.figures.fetchedBytes - fetchedBytes;
+  }
+
+  it('brings what little the disk lacks of a file that was read, when it is closed', async () => {
+    let writes = 0;
+    const full = (): boolean => {
+      writes += 1;
+      return writes === 3;
+    };
+    const disk = new MemoryBlockDisk({ full, descriptor: 42 });
+    await using rig = new ReaderRig(pattern(32 * MiB + 7), disk);
+    const reader = rig.reader();
+    const mended = await readOnce(rig, reader, disk);
+    expect(reader.whole(await rig.pinOpened(reader))).toBe(42);
+    expect(mended).toBeLessThanOrEqual(2 * MiB);
+  });
+
+  it('brings no more of a file than was read when the disk lacks much of it', async () => {
+    let writes = 0;
+    const full = (): boolean => {
+      writes += 1;
+      return writes % 2 === 0;
+    };
+    const disk = new MemoryBlockDisk({ full, descriptor: 42 });
+    await using rig = new ReaderRig(pattern(32 * MiB + 7), disk);
+    const reader = rig.reader();
+    expect(await readOnce(rig, reader, disk)).toBe(0);
+    expect(reader.whole(await rig.pinOpened(reader))).toBeUndefined();
   });
 
   it('tells how much a full disk has taken of what it should bring there', async () => {

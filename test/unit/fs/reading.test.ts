@@ -140,7 +140,7 @@ describe('reading', () => {
     const handle = await tree.open('f');
     for (let at = 0; at < 8 * MiB; at += 128 * 1024) await tree.readHandle(handle, at, 128 * 1024);
     await tree.close(handle);
-    expect(tree.store.calls.read).toBe(8);
+    expect(tree.store.calls.read).toBeLessThanOrEqual(8);
     expect(tree.store.calls.head).toBe(0);
   });
 });
