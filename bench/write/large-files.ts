@@ -14,10 +14,7 @@ const FOLDER = 'seq';
 /** Parts at a time of the raw client. */
 const FEW = 4;
 const MANY = 8;
-/** Of a file as long as that: what is fetched counts as so many parts. */
 const PART_BYTES = 8 * MiB;
-/** Answers have heads. */
-const HEADS_BYTES = 256 * 1024;
 
 const seqWrite: Workload<WriteScene> = {
   ...{ name: 'seq-write', unit: 'MiB/s', better: 'greater' },
@@ -66,7 +63,7 @@ async function checkCopy({ raw }: Place, key: string, signal: AbortSignal): Prom
   }
 }
 
-/** What one changed byte of a long object costs: parts that are sent; 8 MiB fetched count as one. */
+/** What one changed byte of a long object costs: parts that are sent. What is fetched is told beside. */
 const patch: Workload<WriteScene> = {
   ...{ name: 'patch-1-byte', unit: 'parts', better: 'smaller' },
   async measure({ scene, site, raw, writes, round }, signal) {
@@ -82,9 +79,8 @@ const patch: Workload<WriteScene> = {
     const more = (method: string): number =>
       (after.requests[method] ?? 0) - (before.requests[method] ?? 0);
     const fetched = after.bytesToClient - before.bytesToClient;
-    const parts = fetched > HEADS_BYTES ? fetched / PART_BYTES : 0;
     return {
-      wire: more('PUT') + parts,
+      wire: more('PUT'),
       others: { limit: 1 },
       notes: {
         seconds,

@@ -56,6 +56,14 @@ export interface NewAttributes {
   readonly target?: Uint8Array | undefined;
 }
 
+/** Metadata of an upload, and what it tells. */
+interface Sent {
+  readonly metadata: Metadata;
+  readonly told: ToldAttributes;
+  /** Metadata of strangers that went along. */
+  readonly others: Metadata | undefined;
+}
+
 /** Metadata as the bucket has it with one version. */
 interface Stored {
   readonly etag: string;
@@ -67,6 +75,12 @@ const S_ISGID = 0o2000;
 const S_IXGRP = 0o010;
 const CAPABILITY = 'security.capability';
 
+/** All that metadata tells. */
+const fields = [
+  ...(['type', 'mode', 'uid', 'gid', 'mtimeMs', 'ctimeMs'] as const),
+  ...(['atimeMs', 'device', 'target', 'xattrs'] as const),
+] as const;
+
 /** What the bucket tells of a file is right until somebody sets it here. */
 const inheritable = ['mode', 'uid', 'gid', 'mtimeMs', 'atimeMs', 'xattrs'] as const;
 
@@ -76,8 +90,8 @@ export class AttributeStore {
   readonly #options: AttributeStoreOptions;
   readonly #view: AttributeView;
   readonly #stored = new WeakMap<Node, Stored>();
-  /** What the latest upload of a file was given. */
-  readonly #sent = new WeakMap<Node, Metadata>();
+  /** What the latest upload of a file was given, and what was known of it then. */
+  readonly #sent = new WeakMap<Node, Sent>();
 
   constructor(options: AttributeStoreOptions) {
     this.#options = options;
@@ -92,6 +106,7 @@ export class AttributeStore {
 
   /** What the object of a name is, as far as is known. */
   kindAt(parent: DirectoryNode, name: string, version: ObjectVersion): FileKind {
+    if (this.records.isEmpty) return 'file';
     return kindOf(this.records.at(childId(parent, name, 'file')), version);
   }
 
@@ -132,11 +147,12 @@ export class AttributeStore {
     const usual = node.type === 'file' ? fileMode : directoryMode;
     const { parent, type } = node;
     const made = parent === undefined ? { ...by, mode } : this.ofNew(parent, { type, mode }, by);
-    if (type === 'directory') this.records.make(node).seenMs = nowMs;
-    if (made.mode !== usual || made.uid !== uid || made.gid !== gid) {
-      Object.assign(this.#versioned(node), { mode: made.mode, uid: made.uid, gid: made.gid });
-    }
-    this.records.keep(node);
+    const isUsual = made.mode === usual && made.uid === uid && made.gid === gid;
+    // Also where it says nothing yet: what has none is looked for again and again.
+    const record = this.#versioned(node);
+    if (type === 'directory') record.seenMs = nowMs;
+    if (!isUsual) Object.assign(record, { mode: made.mode, uid: made.uid, gid: made.gid });
+    if (!isUsual || type === 'directory') this.records.keep(node);
   }
 
   /** Applies what setattr asks for, except the size. */
@@ -222,7 +238,7 @@ export class AttributeStore {
       delete told.ctimeMs;
     }
     const { metadata } = encodeMetadata(told, others);
-    this.#sent.set(node, metadata);
+    this.#sent.set(node, { metadata, told, others });
     return metadata;
   }
 
@@ -243,7 +259,7 @@ export class AttributeStore {
   uploaded(
     node: FileNode,
     mtimeMs: number,
-    sent: Metadata | undefined = this.#sent.get(node),
+    sent: Metadata | undefined = this.#sent.get(node)?.metadata,
   ): void {
     const record = this.records.make(node);
     const isTimeSet = record.mtimeMs === mtimeMs;
@@ -253,12 +269,23 @@ export class AttributeStore {
     delete record.unsaved;
     if (sent !== undefined) this.storedAs(node, node.version, sent);
     this.records.keep(node);
-    if (sent === undefined) return;
+    if (sent === undefined || this.#tellsAllOf(node, sent)) return;
     const wanted = this.wanted(node, sent);
     // A time that no program has set is close enough to the object's.
     const timeless = isTimeSet ? {} : { mtime: '' };
     const isSame = tellsSame({ ...sent, ...timeless }, { ...wanted, ...timeless });
     if (!isSame) this.#changed(node);
+  }
+
+  /** Whether nothing of `node` has changed since its upload was given `metadata`. */
+  #tellsAllOf(node: FileNode, metadata: Metadata): boolean {
+    const sent = this.#sent.get(node);
+    if (sent?.metadata !== metadata) return false;
+    const { told, others } = sent;
+    const now = this.#told(node);
+    return (
+      others === this.records.of(node)?.others && fields.every((one) => told[one] === now[one])
+    );
   }
 
   /** `version` of `node` is in the bucket with this metadata. */
@@ -371,8 +398,12 @@ function isToBeUploaded({ staged, version }: FileNode): boolean {
 }
 
 function defined<T extends object>(fields: T): Present<T> {
-  const there = Object.entries(fields).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(there) as Present<T>;
+  const there: Present<T> = {};
+  for (const name in fields) {
+    const value = fields[name];
+    if (value !== undefined) there[name] = value as Exclude<T[typeof name], undefined>;
+  }
+  return there;
 }
 
 type Present<T> = { -readonly [Name in keyof T]?: Exclude<T[Name], undefined> };

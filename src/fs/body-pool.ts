@@ -57,7 +57,9 @@ export class BodyPool {
     work: (memory: Uint8Array) => Promise<T>,
     signal: AbortSignal,
   ): Promise<T> {
-    const memory = await this.#take(bytes, signal);
+    signal.throwIfAborted();
+    const free = this.#waiting.length === 0 ? this.#taken(bytes) : undefined;
+    const memory = free ?? (await this.#wait(bytes, signal));
     let isFree = false;
     try {
       const result = await work(memory);
@@ -69,10 +71,7 @@ export class BodyPool {
     }
   }
 
-  async #take(bytes: number, signal: AbortSignal): Promise<Uint8Array> {
-    signal.throwIfAborted();
-    const memory = this.#waiting.length === 0 ? this.#taken(bytes) : undefined;
-    if (memory !== undefined) return memory;
+  async #wait(bytes: number, signal: AbortSignal): Promise<Uint8Array> {
     let waiter: Waiter = { bytes, start: () => undefined };
     let given: Uint8Array | undefined;
     const started = new Promise<Uint8Array>((resolve) => {

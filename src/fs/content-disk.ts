@@ -5,6 +5,7 @@
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { MiB } from '../lib/bytes.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR } = constants;
@@ -97,6 +98,15 @@ export class ContentDisk {
   /** What is not on the disk yet is to be at `path`, and nowhere before. */
   startAt(path: string): void {
     if (this.#file === undefined && this.#opening === undefined) this.#path = path;
+  }
+
+  /** Moves it to `folder`, of the same file system, where it is not there yet. */
+  async moveInto(folder: string): Promise<void> {
+    await this.#opening?.catch(() => undefined);
+    const path = join(folder, basename(this.#path));
+    if (path === this.#path) return;
+    if (this.#file !== undefined) await rename(this.#path, path);
+    this.#path = path;
   }
 
   /** Moves it to `path`, `bytes` long, for a person to find, instead of `discard`. */

@@ -10,8 +10,12 @@ export interface SentContent {
   readonly etag: ETag | undefined;
 }
 
-interface Doubt extends SentContent {
-  readonly changes: number;
+export interface Doubt extends SentContent {
+  /**
+   * How many changes the content had seen; 'other': it is no state that this content went through,
+   * so nothing of it is as in a base that the two may have in common.
+   */
+  readonly changes: number | 'other';
 }
 
 export class ContentDoubts {
@@ -21,17 +25,18 @@ export class ContentDoubts {
     return this.#doubts.length > 0;
   }
 
-  get all(): readonly SentContent[] {
+  get all(): readonly Doubt[] {
     return this.#doubts;
   }
 
-  /** @param changes how many changes the content had seen. */
-  add(sent: SentContent, changes: number): void {
-    this.#doubts = [...this.#doubts, { ...sent, changes }];
+  add({ bytes, etag }: SentContent, changes: Doubt['changes']): void {
+    // Tried again and again it is one doubt still.
+    const others = this.#doubts.filter((doubt) => !isSameSent(doubt, { bytes, etag }));
+    this.#doubts = [...others, { bytes, etag, changes }];
   }
 
-  /** How many changes the content had seen that was sent, and is `version` now. */
-  sentAs({ bytes, etag }: ObjectVersion): number | undefined {
+  /** `Doubt.changes` of what was sent, and is `version` now. */
+  sentAs({ bytes, etag }: ObjectVersion): Doubt['changes'] | undefined {
     const same = (sent: Doubt): boolean =>
       sent.bytes === bytes && sent.etag !== undefined && isSameEtag(sent.etag, etag);
     return this.#doubts.findLast(same)?.changes;
@@ -40,6 +45,10 @@ export class ContentDoubts {
   clear(): void {
     this.#doubts = [];
   }
+}
+
+export function isSameSent(one: SentContent, other: SentContent): boolean {
+  return one.bytes === other.bytes && one.etag === other.etag;
 }
 
 /** Content that is sent in one request: S3's ETag of it, unless it is encrypted with a key of KMS. */

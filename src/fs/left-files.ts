@@ -49,8 +49,10 @@ export async function showLeft(
     const staged = await restore(node, record);
     // Whether an upload had arrived when that life ended nobody knows.
     staged.sentBefore = true;
-    for (const { isPresent, ...sent } of intent.sent ?? []) {
-      if (isPresent) staged.mayBeStored(sent);
+    staged.mayBeGone = intent.mayBeGone === true;
+    for (const { isPresent, isOther = false, ...sent } of intent.sent ?? []) {
+      if (isOther) staged.mayBeReplacedBy(sent);
+      else if (isPresent) staged.mayBeStored(sent);
       else staged.mayHaveBeenStored(sent);
     }
     return node;

@@ -6,7 +6,7 @@
  * Of another identity nothing is touched: nobody's bytes are sent with somebody else's token. What
  * is in doubt is put aside for a person.
  */
-import { mkdir, readdir, rename, rmdir } from 'node:fs/promises';
+import { access, mkdir, readdir, rename, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
@@ -19,10 +19,10 @@ import type {
   SaveIntent,
   UploadIntent,
 } from './journal/intents.ts';
-import { isSegmentName } from './journal/journal.ts';
 import { deadLives, gatherLeft, lifeIn } from './journal/left-lives.ts';
 import { isSameOwner, type Life } from './journal/life.ts';
 import { type LeftIntent, type LoadedJournal, loadJournal } from './journal/loaded-journal.ts';
+import { isSegmentName } from './journal/segment-row.ts';
 import { newLeftName, newOwnerName } from './staging-owner.ts';
 
 /** What is done with each kind of promise. */
@@ -76,8 +76,12 @@ export class LeftWork implements AsyncDisposable {
       await gatherLeft(stagingDir, life);
       for (const folder of await deadLives(stagingDir)) {
         const left = await lifeIn(folder);
-        if (left !== undefined && isSameOwner(left, life)) await this.#takeUp(folder);
+        if (left === undefined || !isSameOwner(left, life)) continue;
+        await this.#takeOver(folder).catch((error: unknown) => {
+          log.error('left-not-taken-up', { error });
+        });
       }
+      await this.#showAll();
     } catch (error) {
       log.error('left-not-taken-up', { error });
     }
@@ -123,7 +127,7 @@ export class LeftWork implements AsyncDisposable {
     }
   }
 
-  async #takeUp(left: string): Promise<void> {
+  async #takeOver(left: string): Promise<void> {
     const { stagingDir, clock, log, life } = this.#parts;
     const folder = join(stagingDir, newOwnerName());
     // Of several mounts that try only one succeeds.
@@ -133,11 +137,6 @@ export class LeftWork implements AsyncDisposable {
     this.#journals.push(loaded);
     for (const path of loaded.damaged) log.error('journal-damaged', { path });
     await this.#leaveStrays(folder, loaded);
-    for (const each of superseded(loaded.intents)) await each.noted.forget();
-    for (const { noted } of this.#left('delete')) {
-      if (noted.intent.kind === 'delete') this.#parts.hide(noted, noted.intent);
-    }
-    for (const each of loaded.intents) await this.#showOne(each, folder);
   }
 
   /** What no intent needs is left as every mount leaves it: the next step looks after it. */
@@ -151,11 +150,22 @@ export class LeftWork implements AsyncDisposable {
     for (const name of strays) await rename(join(folder, name), join(other, name));
   }
 
-  async #showOne({ noted, doubt }: LeftIntent, folder: string): Promise<void> {
+  async #showAll(): Promise<void> {
+    const saves = [...this.#left('save')];
+    const earlier = superseded(saves);
+    for (const { noted } of earlier) await noted.forget();
+    for (const { noted } of this.#left('delete')) {
+      if (noted.intent.kind === 'delete') this.#parts.hide(noted, noted.intent);
+    }
+    for (const each of saves) if (!earlier.has(each)) await this.#showOne(each);
+  }
+
+  async #showOne(left: Left): Promise<void> {
+    const { noted } = left;
     const { intent } = noted;
     if (intent.kind !== 'save') return;
     try {
-      await this.#show({ noted, doubt, folder }, await this.#moved(noted, intent));
+      await this.#show(left, await this.#moved(noted, intent));
     } catch (error) {
       this.#parts.log.error('left-not-shown', { key: intent.key, error });
     }
@@ -164,7 +174,11 @@ export class LeftWork implements AsyncDisposable {
   async #show({ noted, doubt, folder }: Left, intent: SaveIntent): Promise<void> {
     const { adopt, keep, storeOf, log } = this.#parts;
     if (storeOf(intent.bucket) === undefined) return;
-    if (doubt === undefined) await adopt(noted, intent, folder);
+    if (!(await isThere(folder, intent))) {
+      // That life was putting it aside, or somebody has removed it.
+      log.error('left-content-gone', { key: intent.key });
+      await noted.forget();
+    } else if (doubt === undefined) await adopt(noted, intent, folder);
     else {
       log.error('left-in-doubt', { key: intent.key, doubt });
       await keep(noted, intent, folder);
@@ -196,18 +210,34 @@ export class LeftWork implements AsyncDisposable {
 }
 
 /** Earlier saves of a key that a later one is to replace: a crash came between two records. */
-function superseded(intents: readonly LeftIntent[]): readonly LeftIntent[] {
-  const latest = new Map<string, LeftIntent>();
-  const before: LeftIntent[] = [];
-  for (const each of intents) {
+function superseded(saves: readonly Left[]): ReadonlySet<Left> {
+  const latest = new Map<string, Left>();
+  const earlier = new Set<Left>();
+  for (const each of saves) {
     const { intent } = each.noted;
     if (intent.kind !== 'save') continue;
     const id = `${intent.bucket}/${intent.key}`;
-    const earlier = latest.get(id);
-    if (earlier !== undefined) before.push(earlier);
-    latest.set(id, each);
+    const known = latest.get(id);
+    if (known !== undefined && isReplaced(each, known)) earlier.add(each);
+    else {
+      if (known !== undefined && isReplaced(known, each)) earlier.add(known);
+      latest.set(id, each);
+    }
   }
-  return before;
+  return earlier;
+}
+
+/**
+ * Whether `other`, which has the same key, was noted instead of `one`. In one journal they come in
+ * that order. Of two journals one may be of another mount, which knew nothing of the other's.
+ */
+function isReplaced(one: Left, other: Left): boolean {
+  const { intent } = one.noted;
+  const { intent: later } = other.noted;
+  if (intent.kind !== 'save' || later.kind !== 'save') return false;
+  if (one.folder === other.folder) return true;
+  const isSameFile = intent.acceptedMs === later.acceptedMs;
+  return isSameFile && (intent.renewals ?? 0) < (later.renewals ?? 0);
 }
 
 /**
@@ -236,6 +266,18 @@ export async function leaveFolder(folder: string): Promise<void> {
     await rmdir(folder);
   } catch {
     await rename(folder, join(dirname(folder), newLeftName())).catch(() => undefined);
+  }
+}
+
+/** Whether the content of `intent` is where it is to be: a life that ends may be moving it away. */
+async function isThere(folder: string, { content }: SaveIntent): Promise<boolean> {
+  if (content === 'inline') return true;
+  try {
+    await access(join(folder, content.file));
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false;
+    throw error;
   }
 }
 

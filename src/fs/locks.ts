@@ -1,31 +1,56 @@
 import { raceAbort } from '../lib/abort.ts';
 
-/** Lets one piece of work run at a time, first come, first served. */
+/**
+ * Lets one piece of work run at a time, first come, first served. Where nobody else is at work it
+ * begins at once: most files have one writer, and a turn that is waited for costs as much as a write.
+ */
 export class Exclusive {
-  #last: Promise<void> = Promise.resolve();
-  #work = 0;
+  #isBusy = false;
+  /** Who waits for a turn, in order of coming. */
+  #waiting: Set<() => void> | undefined;
 
   /** Nothing runs or waits: what is done in this turn of the event loop is done alone. */
   get isFree(): boolean {
-    return this.#work === 0;
+    return !this.#isBusy;
   }
 
   /** @throws `signal.reason` if it aborts before the work's turn; whatever the work threw. */
   async run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    const before = this.#last;
-    let leave = (): void => undefined;
-    const mine = new Promise<void>((resolve) => {
-      leave = resolve;
-    });
-    this.#last = before.then(async () => await mine);
-    this.#work += 1;
+    signal.throwIfAborted();
+    if (this.#isBusy) await this.#turn(signal);
+    this.#isBusy = true;
     try {
-      await raceAbort(before, signal);
       return await work();
     } finally {
-      this.#work -= 1;
-      leave();
+      this.#leave();
     }
+  }
+
+  async #turn(signal: AbortSignal): Promise<void> {
+    let start = (): void => undefined;
+    const started = new Promise<void>((resolve) => {
+      start = resolve;
+    });
+    this.#waiting ??= new Set();
+    this.#waiting.add(start);
+    try {
+      await raceAbort(started, signal);
+    } catch (error) {
+      // Its turn had come in the same moment: it is the next one's.
+      if (!this.#waiting.delete(start)) this.#leave();
+      throw error;
+    }
+  }
+
+  /** The turn is handed over without a moment in which somebody else could take it. */
+  #leave(): void {
+    const [next] = this.#waiting ?? [];
+    if (next === undefined) {
+      this.#isBusy = false;
+      return;
+    }
+    this.#waiting?.delete(next);
+    next();
   }
 }
 
@@ -45,7 +70,9 @@ export class ByteBudget {
   /** Runs `work` once `bytes` are free; more than all there is means alone. */
   async run<T>(bytes: number, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const charge = Math.min(Math.max(bytes, this.#minimumBytes), this.#allBytes);
-    await this.#take(charge, signal);
+    signal.throwIfAborted();
+    if (this.#waiting.length === 0 && charge <= this.#freeBytes) this.#freeBytes -= charge;
+    else await this.#wait(charge, signal);
     try {
       return await work();
     } finally {
@@ -53,12 +80,7 @@ export class ByteBudget {
     }
   }
 
-  async #take(bytes: number, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    if (this.#waiting.length === 0 && bytes <= this.#freeBytes) {
-      this.#freeBytes -= bytes;
-      return;
-    }
+  async #wait(bytes: number, signal: AbortSignal): Promise<void> {
     let start = (): void => undefined;
     const started = new Promise<void>((resolve) => {
       start = resolve;

@@ -5,12 +5,20 @@ import type { HandleId, InodeNumber } from './ids.ts';
 import { type DirectoryNode, type FileNode, type FileUse, isOvertaken } from './nodes.ts';
 import type { FileSystemParts } from './parts.ts';
 import { alreadyThere, isADirectory, noSuchEntry, readOnlyMount, staleFile } from './refusals.ts';
+import type { StagedFile } from './staged-file.ts';
 import { type FoundNode, partFor, refuseInBucketList, refuseLongKey } from './tree.ts';
 
 /** A file that was opened by name, and perhaps made. */
 export interface OpenedByName {
   readonly opened: OpenedFile;
   readonly found: FoundNode;
+}
+
+/** What a new file is made with. */
+interface NewFile {
+  readonly flags: OpenFlags;
+  readonly context: RequestContext;
+  readonly staged: StagedFile;
 }
 
 export class Opener {
@@ -48,32 +56,64 @@ export class Opener {
   }
 
   /** Opens `name`, and makes it first if it is not there. */
-  async create(
+  create(
     directory: DirectoryNode,
     name: Uint8Array,
     mode: number,
     flags: OpenFlags,
     context: RequestContext,
-  ): Promise<OpenedByName> {
-    const { options, nodes, handles, attributes, writer, tree } = this.#parts;
+  ): MaybePromise<OpenedByName> {
     const part = partFor(name);
     refuseInBucketList(directory);
     refuseLongKey(directory, part);
-    const found = await tree.find(directory, part, () => context.signal);
-    if (found !== undefined) {
-      if (flags.exclusive) throw alreadyThere;
-      const { node } = found;
-      if (node.type === 'directory') throw isADirectory;
-      if (!this.#isLeftToKernel(node, flags)) {
-        return { opened: await this.#open(node, flags, context), found };
-      }
-      const other = nodes.replace(node);
-      const opened = await this.#open(other, flags, context);
-      return { opened, found: { ...found, node: other } };
+    const found = this.#parts.tree.find(directory, part, () => context.signal);
+    if (found instanceof Promise) {
+      return found.then((late) => this.#createOr(late, directory, part, mode, flags, context));
     }
-    const staged = await writer.startNew(part);
-    staged.exclusive = flags.exclusive;
-    const node = nodes.addFile(directory, part);
+    return this.#createOr(found, directory, part, mode, flags, context);
+  }
+
+  #createOr(
+    found: FoundNode | undefined,
+    directory: DirectoryNode,
+    name: string,
+    mode: number,
+    flags: OpenFlags,
+    context: RequestContext,
+  ): MaybePromise<OpenedByName> {
+    if (found !== undefined) return this.#openFound(found, flags, context);
+    const make = (staged: StagedFile): OpenedByName => {
+      staged.exclusive = flags.exclusive;
+      return this.#make(directory, name, mode, { flags, context, staged });
+    };
+    const staged = this.#parts.writer.startNew(name);
+    return staged instanceof Promise ? staged.then(make) : make(staged);
+  }
+
+  async #openFound(
+    found: FoundNode,
+    flags: OpenFlags,
+    context: RequestContext,
+  ): Promise<OpenedByName> {
+    if (flags.exclusive) throw alreadyThere;
+    const { node } = found;
+    if (node.type === 'directory') throw isADirectory;
+    if (!this.#isLeftToKernel(node, flags)) {
+      return { opened: await this.#open(node, flags, context), found };
+    }
+    const other = this.#parts.nodes.replace(node);
+    const opened = await this.#open(other, flags, context);
+    return { opened, found: { ...found, node: other } };
+  }
+
+  #make(
+    directory: DirectoryNode,
+    name: string,
+    mode: number,
+    { flags, context, staged }: NewFile,
+  ): OpenedByName {
+    const { options, nodes, handles, attributes, writer } = this.#parts;
+    const node = nodes.addFile(directory, name);
     writer.adopt(node, staged);
     const nowMs = options.clock.now();
     attributes.created(node, mode, context, nowMs);
@@ -83,13 +123,21 @@ export class Opener {
     return { opened, found: { node, ttlMs: options.listTtlMs } };
   }
 
-  async release(handle: HandleId, context: RequestContext): Promise<void> {
-    const { handles, nodes, reader, writer, remains } = this.#parts;
+  release(handle: HandleId, context: RequestContext): MaybePromise<void> {
+    const { handles, nodes, reader } = this.#parts;
     const file = handles.file(handle);
     const { node, pinned } = file;
     handles.remove(handle);
     node.removeUse(file);
     if (pinned !== undefined) reader.unpin(pinned);
+    const isLast = node.handles.size === 0 && node.staged !== undefined;
+    if (isLast || node.remains !== undefined) return this.#letGo(node, context);
+    nodes.release(node);
+  }
+
+  /** Frees what nobody has open any more. */
+  async #letGo(node: FileNode, context: RequestContext): Promise<void> {
+    const { nodes, writer, remains } = this.#parts;
     if (node.handles.size === 0) await writer.release(node, context.signal);
     if (node.remains !== undefined) await remains.closed(node);
     nodes.release(node);

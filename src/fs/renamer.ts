@@ -35,6 +35,7 @@ import {
   notPermitted,
 } from './refusals.ts';
 import { placeIn, type Remains } from './remains.ts';
+import { hasNoAnswer } from './save-outcomes.ts';
 import { refuseIfHeld, refuseInBucketList, refuseLongKey, type Tree } from './tree.ts';
 import type { TreeLock } from './tree-lock.ts';
 import type { WriteBack } from './write-back.ts';
@@ -192,7 +193,13 @@ export class Renamer {
       const condition = noReplace ? { precondition: { must: 'be-absent' } as const } : {};
       // What was set of late goes along.
       const set = this.#parts.attributes.forCopy(source);
-      const copy = await store.copy({ key, ...before }, newKey, { ...condition, ...set }, signal);
+      if (target !== undefined) await this.#parts.pending?.replacing(target, before);
+      const copying = store.copy({ key, ...before }, newKey, { ...condition, ...set }, signal);
+      const copy = await copying.catch((error: unknown) => {
+        // What the target has to save may find the copy there: that is nobody else's.
+        if (hasNoAnswer(error)) target?.staged?.mayBeReplacedBy(before);
+        throw error;
+      });
       // From here both names lead to the content: readers go to the new one.
       if (target !== undefined) this.#parts.tree.gone(target);
       this.#moved(source, to, before, copy, set.metadata);

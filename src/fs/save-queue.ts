@@ -20,12 +20,21 @@ export interface SaveQueueOptions {
    * before it settles; it may reject.
    */
   readonly save: (node: FileNode, signal: AbortSignal) => Promise<void>;
+  /** Whether there is memory for more before it has to be saved; absent: nothing is held back. */
+  readonly mayHold?: () => boolean;
 }
 
 /** Saved at once; their bytes are bounded by the uploader. */
 const PARALLEL = 24;
 /** Many a file is renamed, removed or written again at once: what has no object need not move one. */
 const FIRST_DELAY_MS = 100;
+/**
+ * While files come one after the other they are only accepted, for as long as this after each came:
+ * to save them at the same time would halve how fast programs get on, and nobody waits for it.
+ */
+const BURST_MS = 1000;
+/** No more than that is held back; what takes memory is bounded by `mayHold`. */
+const MOST_HELD = 2048;
 /** A file that is written again and again is sent once in so long. */
 const AGAIN_DELAY_MS = 1000;
 const FIRST_RETRY_MS = 1000;
@@ -37,6 +46,8 @@ const LOOKED_AT = 256;
 
 interface Waiting {
   readonly node: FileNode;
+  /** When it came, by the monotonic clock. */
+  readonly addedMs: number;
   /** By the monotonic clock. */
   dueMs: number;
   tries: number;
@@ -57,6 +68,8 @@ export class SaveQueue implements AsyncDisposable {
   #driving: Promise<void> | undefined;
   /** When the driver looks again by itself. */
   #restUntilMs = 0;
+  /** When the last file came. */
+  #addedMs = -Infinity;
 
   constructor(options: SaveQueueOptions) {
     this.#options = options;
@@ -83,11 +96,12 @@ export class SaveQueue implements AsyncDisposable {
     if (this.#closing.signal.aborted) return;
     const now = this.#options.clock.monotonic();
     const before = this.#waiting.get(node);
+    this.#addedMs = now;
     if (before !== undefined) before.tries = 0;
     else {
       const savedMs = this.#savedMs.get(node) ?? -Infinity;
       const dueMs = now + (now - savedMs < AGAIN_DELAY_MS ? AGAIN_DELAY_MS : FIRST_DELAY_MS);
-      this.#waiting.set(node, { node, dueMs, tries: 0, failure: undefined });
+      this.#waiting.set(node, { node, addedMs: now, dueMs, tries: 0, failure: undefined });
       if (dueMs < this.#restUntilMs) this.#wake?.();
     }
     this.#begin();
@@ -143,20 +157,24 @@ export class SaveQueue implements AsyncDisposable {
   }
 
   #begin(): void {
-    this.#driving ??= this.#drive()
-      .catch((error: unknown) => {
-        if (!this.#closing.signal.aborted) this.#options.log.error('saves-stopped', { error });
-      })
-      .finally(() => {
-        this.#driving = undefined;
-        if (this.#waiting.size > 0 && !this.#closing.signal.aborted) this.#begin();
-      });
+    this.#driving ??= this.#drive().finally(() => {
+      this.#driving = undefined;
+      if (this.#waiting.size > 0 && !this.#closing.signal.aborted) this.#begin();
+    });
   }
 
+  /** Never rejects. */
   async #drive(): Promise<void> {
     const { signal } = this.#closing;
     while (this.#waiting.size > 0 && !signal.aborted) {
-      await this.#rest(this.#startDue(), signal);
+      try {
+        await this.#rest(this.#startDue(), signal);
+      } catch (error) {
+        if (this.#closing.signal.aborted) return;
+        this.#options.log.error('saves-stopped', { error });
+        // A fault that stays must not keep the process from everything else.
+        await this.#options.clock.sleep(FIRST_RETRY_MS, signal).catch(() => undefined);
+      }
     }
   }
 
@@ -170,14 +188,23 @@ export class SaveQueue implements AsyncDisposable {
     for (const waiting of this.#waiting.values()) {
       if (this.#running.size >= most) return Infinity;
       if (this.#running.has(waiting.node)) continue;
-      if (waiting.dueMs <= now) this.#start(waiting);
+      const leftMs = Math.max(waiting.dueMs - now, this.#heldFor(waiting, now));
+      if (leftMs <= 0) this.#start(waiting);
       else {
-        nextMs = Math.min(nextMs, waiting.dueMs - now);
+        nextMs = Math.min(nextMs, leftMs);
         looked += 1;
         if (looked > LOOKED_AT) break;
       }
     }
     return nextMs;
+  }
+
+  /** How long a file is still held back because others are coming. */
+  #heldFor({ addedMs, tries }: Waiting, now: number): number {
+    const isQuiet = now - this.#addedMs >= FIRST_DELAY_MS;
+    if (isQuiet || tries > 0 || this.#waiting.size > MOST_HELD) return 0;
+    if (this.#options.mayHold?.() !== true) return 0;
+    return Math.min(addedMs + BURST_MS, this.#addedMs + FIRST_DELAY_MS) - now;
   }
 
   #start(waiting: Waiting): void {
@@ -199,22 +226,32 @@ export class SaveQueue implements AsyncDisposable {
 
   /** Until `ms` have passed or somebody wakes it. */
   async #rest(ms: number, signal: AbortSignal): Promise<void> {
-    using sleep = new LinkedAbort(signal);
     this.#restUntilMs = this.#options.clock.monotonic() + ms;
     const woken = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
-    const slept = ms === Infinity ? woken : this.#options.clock.sleep(ms, sleep.signal);
     try {
-      await Promise.race([woken, slept]);
+      await (ms === Infinity ? woken : this.#sleep(ms, woken, signal));
     } finally {
       this.#wake = undefined;
       this.#restUntilMs = 0;
-      sleep.abort();
+    }
+  }
+
+  async #sleep(ms: number, woken: Promise<void>, signal: AbortSignal): Promise<void> {
+    using sleep = new LinkedAbort(signal);
+    const slept = this.#options.clock.sleep(ms, sleep.signal);
+    try {
+      await Promise.race([woken, slept]);
+    } finally {
+      sleep.abort(wokenEarly);
       slept.catch(() => undefined);
     }
   }
 }
+
+/** Made once: an abort without a reason makes one each time, with its stack. */
+const wokenEarly = new Error('woken');
 
 export function isLoginEnd(error: unknown): boolean {
   if (!(error instanceof StoreError)) return false;

@@ -99,6 +99,10 @@ export class Saver {
     try {
       stored = await this.#send(node, staged, signal);
     } catch (error) {
+      if (error === overtaken) {
+        await this.drop(node);
+        return;
+      }
       throw await this.#notSaved(node, staged, error);
     }
     this.#saved(node, staged, stored);
@@ -154,15 +158,16 @@ export class Saver {
       if (!isConflict(error) || !(staged.inDoubt || staged.mayBeGone)) throw error;
       const { store, key } = filePlaceOf(node);
       const present = await headOf(store, key, signal);
-      if (present === undefined && staged.mayBeGone && staged.missingBytes === 0) {
-        staged.beginAnew();
-        return await this.#upload(node, staged, signal);
+      const isOwnDoing = present === undefined ? staged.mayBeGone : staged.recognize(present);
+      if (isOwnDoing === 'all' && present !== undefined) {
+        return { version: present, metadata: present.metadata };
       }
-      if (present === undefined) throw error;
-      const known = staged.recognize(present);
-      if (known === undefined) throw error;
-      if (known === 'all') return { version: present, metadata: present.metadata };
-      staged.replacedBy(present);
+      if (isOwnDoing === 'part' && present !== undefined) staged.replacedBy(present);
+      else if (isOwnDoing === undefined || isOwnDoing === false) throw error;
+      else if (staged.missingBytes === 0) staged.beginAnew(present);
+      // A program was removing or replacing it when its mount was killed.
+      else if (staged.isAsLeft && node.handles.size === 0) throw overtaken;
+      else throw error;
       return await this.#upload(node, staged, signal);
     }
   }
@@ -271,6 +276,9 @@ export class Saver {
     node.parent?.directory.invalidate(node.name);
   }
 }
+
+/** What was to be saved was removed or replaced by our own doing, and is whole no more. */
+const overtaken = new Error('removed or replaced by our own doing');
 
 async function headOf(
   store: ObjectStore,

@@ -137,9 +137,10 @@ export class StagedContent {
     this.#changed = ExtentMap.ofBase(this.bytes);
   }
 
-  /** There is no base any more, and none is needed. */
-  beginAnew(): void {
-    this.#base = undefined;
+  /** The base is gone, and not needed: `base` has nothing of this content. */
+  beginAnew(base?: ObjectVersion): void {
+    this.#reads?.release();
+    this.#base = base;
     this.#changed = this.#sources.copy();
   }
 

@@ -7,7 +7,7 @@
  */
 import type { ETag, ObjectVersion } from '../store/object-store.ts';
 import type { ContentDisk } from './content-disk.ts';
-import { ContentDoubts, type SentContent } from './content-doubts.ts';
+import { ContentDoubts, type Doubt, type SentContent } from './content-doubts.ts';
 import type { ContentMemory } from './content-memory.ts';
 import type { ContentRecord, UnfinishedContent } from './content-record.ts';
 import type { Piece } from './extents.ts';
@@ -129,7 +129,7 @@ export class StagedFile {
   }
 
   /** What was sent, and no answer tells whether the bucket has it. */
-  get sent(): readonly SentContent[] {
+  get sent(): readonly Doubt[] {
     return this.#doubts.all;
   }
 
@@ -175,20 +175,24 @@ export class StagedFile {
     this.versions.add(version.etag);
   }
 
-  /** Its base was removed by our own doing, and is not needed: from now on the file is a new one. */
-  beginAnew(): void {
-    this.#content.beginAnew();
+  /**
+   * Its base was removed or replaced by our own doing, and is not needed: from now on all of it is
+   * to take the place of `present`; undefined: it is a new file.
+   */
+  beginAnew(present?: ObjectVersion): void {
+    this.#content.beginAnew(present);
+    if (present !== undefined) this.versions.add(present.etag);
     this.exclusive = false;
     this.mayBeGone = false;
   }
 
   /**
    * Told where what is sent could not be known again after a crash: its base goes with the answer,
-   * and a file on the disk may have been changed by then.
+   * a file on the disk may have been changed by then, and what no journal has accepted is lost.
    */
   async sending(sent: () => SentContent): Promise<void> {
     const { isPartOfBase, isOnDisk } = this.#content;
-    if (isPartOfBase || isOnDisk) await this.beforeSending?.(sent());
+    if (isPartOfBase || isOnDisk || !this.isAccepted) await this.beforeSending?.(sent());
   }
 
   /** A save of the present content had no answer. */
@@ -201,14 +205,25 @@ export class StagedFile {
     this.#doubts.add(sent, -1);
   }
 
+  /** This mount may have put something there that is no earlier state of this content. */
+  mayBeReplacedBy(other: SentContent): void {
+    this.#doubts.add(other, 'other');
+  }
+
+  /** An earlier life has left it, and nothing has changed since. */
+  get isAsLeft(): boolean {
+    return this.sentBefore && this.#changes === 1;
+  }
+
   /**
-   * Whether `version` is what an earlier save has sent: 'all' when nothing has changed since.
-   * Never of a file that must be new: somebody else may have made the same, and be first.
+   * Whether `version` is what an earlier save has sent: 'all' when nothing has changed since, 'part'
+   * when it is an earlier state. Never of a file that must be new: somebody else may have made the
+   * same, and be first.
    */
-  recognize(version: ObjectVersion): 'all' | 'part' | undefined {
+  recognize(version: ObjectVersion): 'all' | 'part' | 'other' | undefined {
     if (this.exclusive && this.base === undefined) return undefined;
     const changes = this.#doubts.sentAs(version);
-    if (changes === undefined) return undefined;
+    if (changes === undefined || changes === 'other') return changes;
     return changes === this.#changes ? 'all' : 'part';
   }
 
@@ -312,6 +327,13 @@ export class StagedFile {
     await this.#end();
     await this.#disk.keep(path, this.bytes);
     if (this.#isDescribed) await this.#tell(undefined);
+  }
+
+  /** The disk file is in `folder` from now on: a journal there can name it. */
+  async moveInto(folder: string): Promise<void> {
+    // The next mark describes it there.
+    if (this.#isDescribed) await this.#tell(undefined);
+    await this.#disk.moveInto(folder);
   }
 
   /** Ends it, and leaves the disk file as it is. */

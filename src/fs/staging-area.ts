@@ -27,6 +27,7 @@ import { type LackNote, readLackNote, writeLackNote } from './content-notes.ts';
 import type { ContentRecord, UnfinishedContent } from './content-record.ts';
 import type { Place } from './directory-source.ts';
 import { ExtentMap } from './extents.ts';
+import type { MaybePromise } from './filesystem.ts';
 import { keptName, localUser, safeName, type WhyKept } from './kept-names.ts';
 import { StagedFile } from './staged-file.ts';
 import { isDeadOwner, newOwnerName } from './staging-owner.ts';
@@ -34,7 +35,8 @@ import type { NotedUpload, UploadNote } from './upload-notes.ts';
 
 /** `staged-<random>-<name of the file, made safe>` */
 const STAGED = /^staged-(?<id>[\da-f]{24})-/;
-// `lacks-<random>.json`: what the staged file of the same random lacks
+/** `lacks-<random>.json`: what the staged file of the same random lacks; `.new` while it is written. */
+const LACKS = /^lacks-[\da-f]{24}\.json(?:\.new)?$/;
 /** `upload-<random>.json` */
 const NOTE = /^upload-[\da-f]{24}\.json$/;
 
@@ -71,7 +73,9 @@ export class StagingArea {
   readonly #clock: Clock;
   readonly #own: string;
   readonly #memory: ContentMemory;
+  readonly #names = new NameNumbers();
   #ready: Promise<void> | undefined;
+  #isReady = false;
 
   constructor(folder: string, chunks: ChunkPool, clock: Clock, log: Log) {
     this.#folder = folder;
@@ -91,10 +95,13 @@ export class StagingArea {
   }
 
   /** Content of the file `name` that begins as nothing, and is to be a new object. */
-  async create(name: string): Promise<StagedFile> {
-    const disk = await this.#place(name);
-    const nowMs = this.#clock.now();
-    return new StagedFile({ base: undefined, disk, memory: this.#memory, nowMs });
+  create(name: string): MaybePromise<StagedFile> {
+    const begin = (): StagedFile => {
+      const disk = this.#disk(name);
+      const nowMs = this.#clock.now();
+      return new StagedFile({ base: undefined, disk, memory: this.#memory, nowMs });
+    };
+    return this.#isReady ? begin() : this.#prepared().then(begin);
   }
 
   /** Content of the file `name` that begins as the first `baseBytes` of `base`. */
@@ -106,7 +113,7 @@ export class StagingArea {
   ): Promise<StagedFile> {
     const disk = await this.#place(name);
     const reads = new ContentBase(origin.pins);
-    const describe = describeAt(lackNoteOf(disk.path), origin.place);
+    const describe = describeAt(disk, origin.place);
     const nowMs = this.#clock.now();
     return new StagedFile({ base, baseBytes, reads, disk, memory: this.#memory, nowMs, describe });
   }
@@ -117,7 +124,7 @@ export class StagingArea {
     const fresh = await this.#place(name);
     const reads = base && new ContentBase(origin.pins);
     const disk = 'file' in content ? await reopenedDisk(content.file) : fresh;
-    const describe = describeAt(lackNoteOf(disk.path), origin.place);
+    const describe = describeAt(disk, origin.place);
     const extents = ExtentMap.decode(record.extents, bytes);
     const nowMs = this.#clock.now();
     const memory = this.#memory;
@@ -166,7 +173,7 @@ export class StagingArea {
   /** Writes down that an upload begins: a file, which gets a second line when it has. */
   async note({ bucket, key }: Omit<NotedUpload, 'uploadId'>): Promise<UploadNote> {
     await this.#prepared();
-    const file = path.join(this.#own, `upload-${random()}.json`);
+    const file = path.join(this.#own, `upload-${this.#names.next()}.json`);
     const first = { bucket, key, notedMs: this.#clock.now() };
     await writeFile(file, `${JSON.stringify(first)}\n`, { mode: 0o600, flag: 'wx' });
     return {
@@ -192,10 +199,15 @@ export class StagingArea {
       const folder = path.join(this.#folder, newOwnerName());
       if (!(await isMoved(path.join(this.#folder, name), folder))) continue;
       const others = await claimed(folder);
-      for (const left of (await namesIn(folder)).filter((one) => !others.has(one))) {
+      const names = (await namesIn(folder)).filter((one) => !others.has(one));
+      for (const left of names) {
         const file = path.join(folder, left);
         if (STAGED.test(left)) kept.push(...(await this.#rescue(folder, left)));
         else if (NOTE.test(left)) uploads.push(...(await this.#uploadIn(file, folder)));
+      }
+      // Those of files that are gone, or had nothing on the disk yet.
+      for (const left of names.filter((name) => LACKS.test(name))) {
+        await rm(path.join(folder, left), { force: true });
       }
       await rmdir(folder).catch(ignoreNotEmpty);
     }
@@ -211,7 +223,11 @@ export class StagingArea {
 
   async #place(name: string): Promise<ContentDisk> {
     await this.#prepared();
-    return new ContentDisk(path.join(this.#own, `staged-${random()}-${safeName(name)}`));
+    return this.#disk(name);
+  }
+
+  #disk(name: string): ContentDisk {
+    return new ContentDisk(`${this.#own}${path.sep}staged-${this.#names.next()}-${safeName(name)}`);
   }
 
   /** Clean bytes are in the bucket; others are kept. */
@@ -262,6 +278,7 @@ export class StagingArea {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     await chmod(this.#folder, 0o700);
     await mkdir(this.#own, { recursive: true, mode: 0o700 });
+    this.#isReady = true;
   }
 }
 
@@ -275,12 +292,13 @@ function noteOf(content: UnfinishedContent, { store, key }: Place): LackNote {
   return { bucket: store.bucket, key, ...content };
 }
 
-/** Keeps the note `file` as a staged file tells what it lacks. */
+/** Keeps the note beside `disk` as a staged file tells what it lacks. */
 function describeAt(
-  file: string,
+  disk: ContentDisk,
   place: () => Place,
 ): (content: UnfinishedContent | undefined) => Promise<void> {
-  return async (content) => await writeLackNote(file, content && noteOf(content, place()));
+  return async (content) =>
+    await writeLackNote(lackNoteOf(disk.path), content && noteOf(content, place()));
 }
 
 async function nothingClaimed(): Promise<ReadonlySet<string>> {
@@ -298,8 +316,15 @@ function uploadOf(note: string): NotedUpload | undefined {
   }
 }
 
-function random(): string {
-  return randomBytes(12).toString('hex');
+/** Numbers of 24 hex digits that nobody else has: each beginning of chance, then counted. */
+class NameNumbers {
+  readonly #beginning = randomBytes(8).toString('hex');
+  #count = 0;
+
+  next(): string {
+    this.#count += 1;
+    return this.#beginning + this.#count.toString(16).padStart(8, '0');
+  }
 }
 
 async function namesIn(folder: string): Promise<readonly string[]> {

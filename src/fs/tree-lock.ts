@@ -9,11 +9,29 @@ export interface TreeClaim {
   readonly move?: readonly DirectoryNode[];
 }
 
-interface Waiter {
+/** One piece of work with its claim; its end is a promise only where somebody waits for it. */
+class Waiter {
   readonly stay: readonly DirectoryNode[];
   readonly move: readonly DirectoryNode[];
-  readonly done: Promise<void>;
-  running: boolean;
+  running = false;
+  #done: Promise<void> | undefined;
+  #leave: (() => void) | undefined;
+
+  constructor({ stay, move = [] }: TreeClaim) {
+    this.stay = stay;
+    this.move = move;
+  }
+
+  get done(): Promise<void> {
+    this.#done ??= new Promise<void>((resolve) => {
+      this.#leave = resolve;
+    });
+    return this.#done;
+  }
+
+  leave(): void {
+    this.#leave?.();
+  }
 }
 
 /**
@@ -26,11 +44,7 @@ export class TreeLock {
 
   /** @throws `signal.reason` if it aborts before the work's turn; whatever the work threw. */
   async run<T>(claim: TreeClaim, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    let leave = (): void => undefined;
-    const done = new Promise<void>((resolve) => {
-      leave = resolve;
-    });
-    const mine: Waiter = { stay: claim.stay, move: claim.move ?? [], done, running: false };
+    const mine = new Waiter(claim);
     this.#claims.add(mine);
     try {
       // Asked again after each wait: a move that has ended may have put us below another.
@@ -41,7 +55,7 @@ export class TreeLock {
       return await work();
     } finally {
       this.#claims.delete(mine);
-      leave();
+      mine.leave();
     }
   }
 
@@ -62,5 +76,7 @@ function collide(a: Waiter, b: Waiter): boolean {
 
 /** Whether `mover` moves anything that `other` stands on. */
 function moves(mover: Waiter, other: Waiter): boolean {
+  // Hardly any: nothing need be made to find that out.
+  if (mover.move.length === 0) return false;
   return mover.move.some((top) => [...other.stay, ...other.move].some((at) => isWithin(at, top)));
 }

@@ -50,7 +50,7 @@ export interface TreeParts {
   readonly treeLock: TreeLock;
   readonly remains: Remains;
   /** What was accepted and is not in the bucket yet. */
-  readonly pending?: Pick<WriteBack, 'unlinked'>;
+  readonly pending?: Pick<WriteBack, 'unlinked' | 'moved'>;
   readonly clock: Clock;
   readonly listTtlMs: number;
   /** 'strict': an open asks the store whatever is known. By default the TTL counts there too. */
@@ -223,15 +223,37 @@ export class Tree {
     const isInDoubt = node.staged?.inDoubt === true;
     const stored = version !== undefined || isInDoubt;
     const remove = async (): Promise<void> => {
-      const { store, key } = filePlaceOf(node);
       if (version !== undefined && !isInDoubt && remains.isNeeded(node)) {
         await remains.leave(node, version);
-      } else if (stored) await deleteOf(node, { store, key }, signal);
+      } else if (stored) await this.#deleteObject(node, signal);
     };
     await this.#tried(parent, name, async () => {
       await this.#parts.treeLock.run({ stay: [parent] }, remove, signal);
     });
     this.gone(node, stored);
+  }
+
+  /**
+   * Deletes the object of `node`. Unless that is refused, what is saved of it later may find it
+   * gone: that is written down first, since a kill may come before the answer.
+   */
+  async #deleteObject(node: FileNode, signal: AbortSignal): Promise<void> {
+    const { store, key } = filePlaceOf(node);
+    const before = node.staged?.mayBeGone === true;
+    await this.#mayBeGone(node, true);
+    try {
+      await store.delete(key, signal);
+    } catch (error) {
+      if (isRefusal(error)) await this.#mayBeGone(node, before);
+      throw error;
+    }
+  }
+
+  /** Where it cannot be written down, a crash makes a conflict of it: put aside, not lost. */
+  async #mayBeGone(node: FileNode, mayBe: boolean): Promise<void> {
+    if (node.staged === undefined) return;
+    node.staged.mayBeGone = mayBe;
+    await this.#parts.pending?.moved(node).catch(() => undefined);
   }
 
   async #ask(
@@ -318,20 +340,6 @@ export async function refuseUnlessMarkerOnly(
     continuation = page.next;
   } while (continuation !== undefined);
   return hasMarker;
-}
-
-/** Deletes the object of `node`; without an answer, what is saved of it later may find it gone. */
-async function deleteOf(
-  { staged }: FileNode,
-  { store, key }: Place,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    await store.delete(key, signal);
-  } catch (error) {
-    if (staged !== undefined && !isRefusal(error)) staged.mayBeGone = true;
-    throw error;
-  }
 }
 
 function* allBelow(node: Node): Generator<Node> {

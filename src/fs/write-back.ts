@@ -8,11 +8,13 @@
  * them: never before.
  */
 import { basename, dirname } from 'node:path';
+import { MiB } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { StoreError } from '../store/errors.ts';
+import type { ObjectVersion } from '../store/object-store.ts';
 import { Background } from './background.ts';
-import { type SentContent, sentInOne } from './content-doubts.ts';
+import { type Doubt, isSameSent, type SentContent, sentInOne } from './content-doubts.ts';
 import { isPassing } from './deletes.ts';
 import type { DiskRoom } from './disk-room.ts';
 import { ExtentMap } from './extents.ts';
@@ -58,10 +60,15 @@ interface Accepted {
   readonly acceptedMs: number;
 }
 
+/** What was sent, as seen from what is to be saved. */
+type SortOfSent = 'present' | 'earlier' | 'other';
+
+/** Two thirds of what content that is being written may take of the usual memory. */
+const MOST_HELD_BYTES = 8 * MiB;
 /** More would take more memory than they are worth: a close then waits for the bucket. */
 const MOST_ACCEPTED = 100_000;
-/** Of a file: the latest are the likely ones. */
-const MOST_SENT = 8;
+/** Of a file: contents that were sent, one after the other, while nobody heard an answer. */
+const MOST_SENT = 32;
 
 export class WriteBack implements SaveJournal, AsyncDisposable {
   readonly #parts: WriteBackParts;
@@ -74,7 +81,8 @@ export class WriteBack implements SaveJournal, AsyncDisposable {
   constructor(parts: WriteBackParts) {
     const { clock, log, save, random = Math.random } = parts;
     this.#parts = parts;
-    this.#queue = new SaveQueue({ clock, log, save, random });
+    const mayHold = (): boolean => this.#bytes <= MOST_HELD_BYTES;
+    this.#queue = new SaveQueue({ clock, log, save, random, mayHold });
   }
 
   get figures(): WriteBackFigures {
@@ -147,20 +155,24 @@ export class WriteBack implements SaveJournal, AsyncDisposable {
   }
 
   /**
-   * `node` has another name, or what it replaces is another version: the intent follows. Until then
+   * `node` has another name, or what it replaces is another version, or may be gone: the intent
+   * follows. Until then
    * a crash finds it as it was.
    */
   async moved(node: FileNode): Promise<void> {
     const accepted = this.#accepted.get(node);
     if (accepted?.noted.intent.kind !== 'save') return;
-    const { bytes, metadata, content, extents, sent = [], acceptedMs } = accepted.noted.intent;
+    const { intent } = accepted.noted;
+    const { bytes, metadata, content, extents, sent = [], acceptedMs, renewals = 0 } = intent;
     const { store, key } = filePlaceOf(node);
-    const { base, exclusive = false } = node.staged ?? {};
+    const { base, exclusive = false, mayBeGone = false } = node.staged ?? {};
     await accepted.noted.change({
       ...{ kind: 'save', bucket: store.bucket, key, exclusive },
       ...(base !== undefined && { base }),
       ...(sent.length > 0 && { sent }),
+      ...(mayBeGone && { mayBeGone }),
       ...{ bytes, metadata, content, extents, acceptedMs },
+      ...(renewals > 0 && { renewals }),
     });
   }
 
@@ -214,13 +226,20 @@ export class WriteBack implements SaveJournal, AsyncDisposable {
     node: FileNode,
     staged: StagedFile,
   ): Promise<void> {
+    const before = this.#accepted.get(node);
+    // The file of an earlier life, whose intent is forgotten: the journal of this one is to name it.
+    const isNamed = [journal.folder, before?.folder].includes(dirname(staged.path));
+    if (!isNamed) await staged.moveInto(journal.folder);
     const { content, base, ...record } = await staged.record();
     const { store, key } = filePlaceOf(node);
-    const before = this.#accepted.get(node);
     if (before !== undefined && staged.sentBefore) await rememberSent(staged, before.noted);
-    const sent = staged.sent.flatMap((each) => sentIntent(each, false)).slice(-MOST_SENT);
+    const sent = staged.sent.flatMap((each) => sentIntent(each, sortOf(each))).slice(-MOST_SENT);
     const acceptedMs = before?.acceptedMs ?? this.#parts.clock.now();
     const isInline = 'inline' in content;
+    const folder = isInline ? journal.folder : dirname(content.file);
+    const isSame = before?.folder === folder;
+    // Of an earlier life, whose journal is another: until that forgets it, both have one.
+    const renewals = renewalsOf(before) + (before === undefined || isSame ? 0 : 1);
     const intent: SaveIntent = {
       ...record,
       ...(base !== undefined && { base }),
@@ -230,16 +249,17 @@ export class WriteBack implements SaveJournal, AsyncDisposable {
       metadata: this.#parts.metadataOf(node),
       content: isInline ? 'inline' : { file: basename(content.file) },
       ...(sent.length > 0 && { sent }),
+      ...(staged.mayBeGone && { mayBeGone: true }),
       acceptedMs,
+      ...(renewals > 0 && { renewals }),
     };
     const inline = isInline ? [content.inline] : [];
-    const folder = isInline ? journal.folder : dirname(content.file);
-    const isSame = before?.folder === folder;
     if (isSame) await before.noted.change(intent, inline);
     const noted = isSame ? before.noted : await journal.note(intent, inline);
-    // Of an earlier life, whose journal is another.
-    if (!isSame) await before?.noted.forget();
     this.#keep(node, { noted, folder, bytes: record.bytes, acceptedMs });
+    // A directory above may have moved while this waited for the disk.
+    if (filePlaceOf(node).key !== key) await this.moved(node);
+    if (!isSame) await before?.noted.forget();
     this.#parts.room.took(record.bytes);
   }
 
@@ -253,10 +273,21 @@ export class WriteBack implements SaveJournal, AsyncDisposable {
 
   /** Without the note a crash may make a conflict of what was sent: that is put aside, not lost. */
   async #sending(node: FileNode, staged: StagedFile, present: SentContent): Promise<void> {
+    // What came after it was accepted says nothing of what that took from its base.
+    await this.#noteSent(node, present, staged.isAccepted ? 'present' : 'other');
+  }
+
+  /** `node` is about to be replaced by a copy of `other`: to find that there is no conflict. */
+  async replacing(node: FileNode, other: ObjectVersion): Promise<void> {
+    await this.#noteSent(node, other, 'other');
+  }
+
+  async #noteSent(node: FileNode, one: SentContent, sort: SortOfSent): Promise<void> {
     const noted = this.#accepted.get(node)?.noted;
     if (noted?.intent.kind !== 'save') return;
     const { sent: before = [] } = noted.intent;
-    const sent = [...before, ...sentIntent(present, staged.isAccepted)].slice(-MOST_SENT);
+    const others = before.filter((each) => !isSameSent(each, one));
+    const sent = [...others, ...sentIntent(one, sort)].slice(-MOST_SENT);
     try {
       await noted.change({ ...noted.intent, sent });
     } catch (error) {
@@ -283,9 +314,21 @@ async function rememberSent(staged: StagedFile, noted: NotedIntent): Promise<voi
   if (whole !== undefined) staged.mayHaveBeenStored(sentInOne(whole));
 }
 
+function renewalsOf(accepted: Accepted | undefined): number {
+  const intent = accepted?.noted.intent;
+  return intent?.kind === 'save' ? (intent.renewals ?? 0) : 0;
+}
+
 /** Nothing where it could not be known again. */
-function sentIntent({ bytes, etag }: SentContent, isPresent: boolean): readonly SentIntent[] {
-  return etag === undefined ? [] : [{ bytes, etag, isPresent }];
+function sentIntent({ bytes, etag }: SentContent, sort: SortOfSent): readonly SentIntent[] {
+  if (etag === undefined) return [];
+  const isPresent = sort === 'present';
+  return [{ bytes, etag, isPresent, ...(sort === 'other' && { isOther: true }) }];
+}
+
+/** Of content that was sent before what is accepted now. */
+function sortOf({ changes }: Doubt): SortOfSent {
+  return changes === 'other' ? 'other' : 'earlier';
 }
 
 /** It would be the same the next time: only a person can help. */

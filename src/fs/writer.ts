@@ -62,10 +62,13 @@ export class Writer {
   }
 
   /** Content of a file that is not in the bucket yet: dirty, so that an empty one is made too. */
-  async startNew(name: string): Promise<StagedFile> {
-    const staged = await this.#parts.staging.create(name);
-    staged.touch(this.#parts.clock.now());
-    return staged;
+  startNew(name: string): MaybePromise<StagedFile> {
+    const touched = (staged: StagedFile): StagedFile => {
+      staged.touch(this.#parts.clock.now());
+      return staged;
+    };
+    const staged = this.#parts.staging.create(name);
+    return staged instanceof Promise ? staged.then(touched) : touched(staged);
   }
 
   /** Content that an earlier life of the mount has accepted becomes that of `node` again. */

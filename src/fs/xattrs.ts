@@ -25,6 +25,7 @@ export interface XattrOperationsParts {
  */
 const foreign = /^(?:system\.|security\.(?:selinux|ima|evm|apparmor|SMACK64))/;
 const ofObject = 'user.wire.';
+const CAPABILITY = Buffer.from('security.capability');
 
 export class XattrOperations {
   readonly #parts: XattrOperationsParts;
@@ -35,9 +36,12 @@ export class XattrOperations {
 
   /** Answered at once unless it is asked of the store: the kernel waits with a write for this. */
   get(node: Node, bytes: Uint8Array, signal: () => AbortSignal): MaybePromise<Uint8Array> {
+    // The kernel asks for this one at the first write of each file: hardly any has it.
+    const xattrs = this.#parts.attributes.xattrsOf(node);
+    if (xattrs === undefined && CAPABILITY.equals(bytes)) throw noSuchAttribute;
     const name = nameOf(bytes);
     if (name.startsWith(ofObject)) return this.#ofObject(node, name, signal);
-    const value = this.#parts.attributes.xattrsOf(node)?.get(name);
+    const value = xattrs?.get(name);
     if (value === undefined) throw noSuchAttribute;
     return value;
   }

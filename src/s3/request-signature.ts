@@ -147,7 +147,11 @@ function checked(name: string, value: string): string {
   throw new StoreError('unsupported', `send the header ${name}`, { code: 'no plain ASCII' });
 }
 
+/** Nothing that would be signed otherwise than it is. */
+const plain = /^[\x21-\x7e]*$/;
+
 /** `value` as it is signed: neighbouring spaces count as one. */
 function sendableValue(name: string, value: string): string {
+  if (plain.test(value)) return value;
   return checked(name, value).trim().replaceAll(/\s+/g, ' ');
 }

@@ -6,6 +6,7 @@ import { FaultyObjectStore } from '../../src/store/faulty-object-store.ts';
 import { FakeClock } from '../fixtures/fake-clock.ts';
 import { MemoryObjectStore } from '../fixtures/memory-object-store.ts';
 import { errnoOf, FileTree } from '../unit/fs/file-tree.ts';
+import { histories } from './histories.ts';
 
 const paths = ['a', 'b', 'd/a'];
 const anyPath = fc.constantFrom(...paths);
@@ -201,9 +202,15 @@ async function patch(tree: FileTree, path: string, text: string): Promise<string
 }
 
 describe('ObjectFileSystem over a store that fails', () => {
-  it('loses nothing that was acknowledged and never reads wrong bytes, whatever fails', async () => {
-    const steps = fc.array(step, { maxLength: 30, size: 'max' });
-    const faults = fc.array(fault, { maxLength: 40, size: 'max' });
-    await fc.assert(fc.asyncProperty(steps, faults, run), { numRuns: 200 });
-  });
+  const { parameters, timeoutMs } = histories(200);
+
+  it(
+    'loses nothing that was acknowledged and never reads wrong bytes, whatever fails',
+    async () => {
+      const steps = fc.array(step, { maxLength: 30, size: 'max' });
+      const faults = fc.array(fault, { maxLength: 40, size: 'max' });
+      await fc.assert(fc.asyncProperty(steps, faults, run), parameters);
+    },
+    timeoutMs,
+  );
 });

@@ -6,6 +6,7 @@ import type { AllocationFlags } from '../../src/fs/filesystem.ts';
 import type { HandleId } from '../../src/fs/ids.ts';
 import { errnoOf, FileTree } from '../unit/fs/file-tree.ts';
 import { FileModel, type Kept, type ModelHandle } from './file-model.ts';
+import { histories } from './histories.ts';
 
 const names = ['a', 'b', 'd', 'e'];
 const anyPath = fc.oneof(
@@ -394,13 +395,17 @@ async function run(steps: readonly Step[]): Promise<void> {
   await both.end();
 }
 
-const RUNS = Number(process.env['WIRE_MODEL_RUNS'] ?? 150);
-
 describe('ObjectFileSystem beside a model', () => {
-  it('agrees with a plain model under any history, with a foreign client in the bucket', async () => {
-    const history = fc.array(step, { maxLength: 50, size: 'max' });
-    await fc.assert(fc.asyncProperty(history, run), { numRuns: RUNS });
-  });
+  const { parameters, timeoutMs } = histories(150);
+
+  it(
+    'agrees with a plain model under any history, with a foreign client in the bucket',
+    async () => {
+      const history = fc.array(step, { maxLength: 50, size: 'max' });
+      await fc.assert(fc.asyncProperty(history, run), parameters);
+    },
+    timeoutMs,
+  );
 
   it('keeps what somebody else made under the name of a file that was never saved', async () => {
     await run([

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { FakeClock } from '../fixtures/fake-clock.ts';
 import { MemoryObjectStore, MemoryObjectStores } from '../fixtures/memory-object-store.ts';
 import { errnoOf, FileTree } from '../unit/fs/file-tree.ts';
+import { histories } from './histories.ts';
 
 /** Paths of files with their keys, and paths of directories. */
 interface Shown {
@@ -82,7 +83,6 @@ const key = fc
   .map((parts) => parts.join('/'))
   .filter((text) => text !== '' && Buffer.byteLength(text) <= 1024);
 const keys = fc.uniqueArray(key, { maxLength: 40, size: 'max' });
-const RUNS = Number(process.env['WIRE_MODEL_RUNS'] ?? 150);
 
 async function compare(all: readonly string[], prefix: string, maxKeys: number): Promise<void> {
   const clock = new FakeClock();
@@ -105,17 +105,23 @@ async function compare(all: readonly string[], prefix: string, maxKeys: number):
 }
 
 describe('keys and names', () => {
-  it('shows any set of keys as the tree that their parts make, whatever they hold', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        keys,
-        fc.constantFrom('', 'a/', 'a/b/'),
-        fc.integer({ min: 1, max: 9 }),
-        compare,
-      ),
-      { numRuns: RUNS },
-    );
-  });
+  const { parameters, timeoutMs } = histories(150);
+
+  it(
+    'shows any set of keys as the tree that their parts make, whatever they hold',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          keys,
+          fc.constantFrom('', 'a/', 'a/b/'),
+          fc.integer({ min: 1, max: 9 }),
+          compare,
+        ),
+        parameters,
+      );
+    },
+    timeoutMs,
+  );
 
   it('takes names for bytes: another form of the same letters is another name', async () => {
     await using tree = await FileTree.make();

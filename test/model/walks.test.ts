@@ -6,6 +6,7 @@ import type { ListPage, ListRequest } from '../../src/store/object-store.ts';
 import { FakeClock } from '../fixtures/fake-clock.ts';
 import { MemoryObjectStore } from '../fixtures/memory-object-store.ts';
 import { errnoOf, FileTree } from '../unit/fs/file-tree.ts';
+import { histories } from './histories.ts';
 
 /** Tells its listings later than it made them. */
 class LateStore extends MemoryObjectStore {
@@ -144,30 +145,34 @@ class WalkRun {
   }
 }
 
-const RUNS = Number(process.env['WIRE_MODEL_RUNS'] ?? 120);
-
 describe('listings that run ahead of walks', () => {
-  it('never contradict what this mount has done, in whatever order answers come', async () => {
-    let undelimited = 0;
-    const history = fc.array(step, { maxLength: 60, size: 'max' });
-    await fc.assert(
-      fc.asyncProperty(history, fc.integer({ min: 1, max: 6 }), async (steps, maxKeys) => {
-        const clock = new FakeClock();
-        const store = new LateStore({ clock, maxKeys });
-        for (const at of tops)
-          for (const sub of subs) store.set(`${at}/${sub}/1`.replace('//', '/'), 'x');
-        await using tree = await FileTree.make({
-          root: { kind: 'bucket', store, prefix: '' },
-          clock,
-        });
-        const run = new WalkRun(store, tree);
-        for (const one of steps) await run.do(one);
-        await run.end();
-        undelimited += store.undelimited;
-      }),
-      { numRuns: RUNS },
-    );
-    // Walks were noticed at all.
-    expect(undelimited).toBeGreaterThan(0);
-  });
+  const { parameters, timeoutMs } = histories(120);
+
+  it(
+    'never contradict what this mount has done, in whatever order answers come',
+    async () => {
+      let undelimited = 0;
+      const history = fc.array(step, { maxLength: 60, size: 'max' });
+      await fc.assert(
+        fc.asyncProperty(history, fc.integer({ min: 1, max: 6 }), async (steps, maxKeys) => {
+          const clock = new FakeClock();
+          const store = new LateStore({ clock, maxKeys });
+          for (const at of tops)
+            for (const sub of subs) store.set(`${at}/${sub}/1`.replace('//', '/'), 'x');
+          await using tree = await FileTree.make({
+            root: { kind: 'bucket', store, prefix: '' },
+            clock,
+          });
+          const run = new WalkRun(store, tree);
+          for (const one of steps) await run.do(one);
+          await run.end();
+          undelimited += store.undelimited;
+        }),
+        parameters,
+      );
+      // Walks were noticed at all.
+      expect(undelimited).toBeGreaterThan(0);
+    },
+    timeoutMs,
+  );
 });

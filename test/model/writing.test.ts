@@ -11,6 +11,7 @@ import { type Fault, FaultyObjectStore } from '../../src/store/faulty-object-sto
 import { FakeClock } from '../fixtures/fake-clock.ts';
 import { MemoryObjectStore } from '../fixtures/memory-object-store.ts';
 import { errnoOf, FileTree } from '../unit/fs/file-tree.ts';
+import { histories } from './histories.ts';
 
 const paths = ['a', 'd/a'];
 const anyPath = fc.constantFrom(...paths);
@@ -406,23 +407,29 @@ async function run(steps: readonly Step[], faults: readonly (Fault | undefined)[
   await history.end();
 }
 
-/** `WIRE_MODEL_STEPS=100000` for the long run. */
-const STEPS = Number(process.env['WIRE_MODEL_STEPS'] ?? 3000);
 const LONGEST = 60;
 
 describe('contents beside plain buffers', () => {
   const history = fc.array(step, { maxLength: LONGEST, size: 'max' });
-  const runs = Math.ceil(STEPS / (LONGEST / 2));
+  const { parameters, timeoutMs } = histories(50);
 
-  it('shows the exact content through every handle, in whatever order it is changed', async () => {
-    await fc.assert(
-      fc.asyncProperty(history, async (steps) => await run(steps, [])),
-      { numRuns: Math.ceil(runs / 2) },
-    );
-  });
+  it(
+    'shows the exact content through every handle, in whatever order it is changed',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(history, async (steps) => await run(steps, [])),
+        parameters,
+      );
+    },
+    timeoutMs,
+  );
 
-  it('shows the exact content also while saves fail, and leaves in the bucket what was to be saved', async () => {
-    const faults = fc.array(fault, { maxLength: 40, size: 'max' });
-    await fc.assert(fc.asyncProperty(history, faults, run), { numRuns: Math.ceil(runs / 2) });
-  });
+  it(
+    'shows the exact content also while saves fail, and leaves in the bucket what was to be saved',
+    async () => {
+      const faults = fc.array(fault, { maxLength: 40, size: 'max' });
+      await fc.assert(fc.asyncProperty(history, faults, run), parameters);
+    },
+    timeoutMs,
+  );
 });

@@ -23,6 +23,8 @@ const isWhole: Readonly<Record<Intent['kind'], (fields: Fields) => boolean>> = {
     isObject(fields['metadata']) &&
     isContent(fields['content']) &&
     (fields['sent'] === undefined || isSent(fields['sent'])) &&
+    ['boolean', 'undefined'].includes(typeof fields['mayBeGone']) &&
+    (fields['renewals'] === undefined || isCount(fields['renewals'])) &&
     Array.isArray(fields['extents']) &&
     fields['extents'].every(isExtent),
   delete: (fields) => areText(fields, 'key', 'etag'),
@@ -66,6 +68,7 @@ function isSent(value: unknown): boolean {
   const all: readonly unknown[] = value;
   return all.every((each) => {
     if (!isObject(each) || typeof each['isPresent'] !== 'boolean') return false;
+    if (!['boolean', 'undefined'].includes(typeof each['isOther'])) return false;
     return areText(each, 'etag') && areCounts(each, 'bytes');
   });
 }

@@ -26,8 +26,12 @@ export interface SaveIntent {
   readonly extents: readonly (readonly [start: number, end: number, from: 'local' | 'base'])[];
   /** Content of the file that was sent, of which nobody knows whether it arrived. */
   readonly sent?: readonly SentIntent[];
+  /** No answer tells whether a delete of ours has removed `base`: not to find it is no conflict. */
+  readonly mayBeGone?: boolean;
   /** Ms since the epoch. */
   readonly acceptedMs: number;
+  /** How many times a later life has noted it again, in a journal of its own; absent: never. */
+  readonly renewals?: number;
 }
 
 /** To find it in the bucket is no conflict. */
@@ -36,6 +40,8 @@ export interface SentIntent {
   readonly etag: ETag;
   /** It is what is to be saved, and nothing earlier. */
   readonly isPresent: boolean;
+  /** As `Doubt` says of 'other'. */
+  readonly isOther?: boolean;
 }
 
 /** A file that was unlinked while open: its object goes with its last close. */

@@ -1,15 +1,11 @@
 /**
- * The intents of one life of a mount, in an append-only log. A row of files (`Segment`), of which
- * only the last one grows; the first one goes when nothing in it is needed, so that no record that
- * takes another back ever goes before that one. What stays long is copied to the end, so that the
- * log takes at most twice what it holds, and some files.
+ * The intents of one life of a mount, in an append-only log (`SegmentRow`). What stays long is
+ * copied to the end, so that the log takes at most twice what it holds, and some files.
  *
  * A record is written (write(2)) before its promise is kept: it survives the end of the process.
  * Where notes are to be durable, those that wait share one fdatasync; elsewhere one follows within
  * half a second.
  */
-import { randomInt } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
@@ -24,8 +20,8 @@ import {
 } from './intents.ts';
 import { type EntryWriter, type FoundEntry, JournalEntry } from './journal-entry.ts';
 import type { Life } from './life.ts';
-import type { FileHead } from './record.ts';
-import { type ContentPlace, SEGMENT_BYTES, Segment } from './segment.ts';
+import { type ContentPlace, SEGMENT_BYTES, type Segment } from './segment.ts';
+import { SegmentRow } from './segment-row.ts';
 import { SharedSync } from './shared-sync.ts';
 
 export interface JournalOptions {
@@ -38,9 +34,6 @@ export interface JournalOptions {
   readonly log: Log;
 }
 
-/** `journal-<order>.log` */
-const SEGMENT_NAME = /^journal-\d{8,}\.log$/;
-
 /** Between a record and its way to the disk: with the sync itself less than a second. */
 const SYNC_AFTER_MS = 500;
 /** Files beyond those that twice the live records would take. */
@@ -48,7 +41,7 @@ const SPARE_SEGMENTS = 2;
 
 export class Journal implements IntentNotes, AsyncDisposable {
   readonly #options: JournalOptions;
-  readonly #segments: Segment[] = [];
+  readonly #row: SegmentRow;
   readonly #entries = new Map<number, JournalEntry>();
   readonly #background = new Background();
   readonly #sync: SharedSync;
@@ -56,9 +49,6 @@ export class Journal implements IntentNotes, AsyncDisposable {
   readonly #unsettled = new Set<JournalEntry>();
   /** Forgotten, and that could not be written. */
   readonly #unwritten = new Set<number>();
-  #spare: Segment | undefined;
-  #current: Segment | undefined;
-  #lastOrder = 0;
   #lastId = 0;
   #syncing = false;
   #moving = false;
@@ -66,7 +56,11 @@ export class Journal implements IntentNotes, AsyncDisposable {
 
   constructor(options: JournalOptions) {
     this.#options = options;
-    this.#sync = new SharedSync(options.folder);
+    const { folder, life, durable, log } = options;
+    this.#sync = new SharedSync(folder);
+    const named = (): void => this.#sync.namesChanged();
+    const background = this.#background;
+    this.#row = new SegmentRow({ folder, life, durable, log, background, named });
   }
 
   /** Why nothing can be noted any more. */
@@ -85,8 +79,7 @@ export class Journal implements IntentNotes, AsyncDisposable {
 
   /** Takes up what `loadJournal` found in the folder. */
   adopt(segments: readonly Segment[], found: readonly FoundEntry[]): readonly NotedIntent[] {
-    this.#segments.push(...segments);
-    this.#lastOrder = Math.max(0, ...segments.map((segment) => segment.order));
+    this.#row.adopt(segments);
     return found.map(({ id, intent, segment, content, settled }) => {
       this.#lastId = Math.max(this.#lastId, id);
       const entry = new JournalEntry(this.#writer, id, intent);
@@ -113,15 +106,14 @@ export class Journal implements IntentNotes, AsyncDisposable {
   /** Lets go of the files and leaves them as they are. */
   async leave(): Promise<void> {
     await this.#background[Symbol.asyncDispose]();
-    this.#spare?.remove();
-    this.#spare = undefined;
+    this.#row.dropSpare();
     this.#close(false);
   }
 
   /** Ends it; files without anything that is still promised are removed. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#background[Symbol.asyncDispose]();
-    this.#spare?.remove();
+    this.#row.dropSpare();
     const isDone = this.#entries.size === 0;
     if (!isDone) {
       await this.#settle().catch((error: unknown) => {
@@ -132,12 +124,7 @@ export class Journal implements IntentNotes, AsyncDisposable {
   }
 
   #close(isDone: boolean): void {
-    for (const segment of this.#segments) {
-      if (isDone && segment.users === 0) segment.remove();
-      else segment.close();
-    }
-    this.#segments.length = 0;
-    this.#current = undefined;
+    this.#row.close(isDone);
     this.#trouble ??= new Error('the journal is closed');
   }
 
@@ -145,8 +132,10 @@ export class Journal implements IntentNotes, AsyncDisposable {
   get #writer(): EntryWriter {
     return {
       change: async (entry, intent, content) => {
-        const type = content === undefined ? 'change' : 'note';
-        await this.#write(entry, type, intent, content ?? []);
+        // A change counts on the note that has the bytes. Where there are none, nothing else keeps
+        // the file of that note: this one stands for itself.
+        const isNote = content !== undefined || entry.place === undefined;
+        await this.#write(entry, isNote ? 'note' : 'change', intent, content ?? []);
       },
       forget: (entry) => this.#forget(entry),
     };
@@ -163,6 +152,8 @@ export class Journal implements IntentNotes, AsyncDisposable {
     const file = fileOf(intent);
     // Its bytes first: a record never promises what is not there.
     if (durable && file !== undefined) await syncFile(join(this.folder, file));
+    // Forgotten meanwhile: its places are counted as free already.
+    if (!this.#entries.has(entry.id)) return;
     this.#append(entry, type, intent, content);
     entry.settled = durable && file !== undefined;
     if (!durable) {
@@ -185,7 +176,7 @@ export class Journal implements IntentNotes, AsyncDisposable {
     const place = segment.append({ type, id: entry.id, json }, content, this.#options.durable);
     entry.intent = intent;
     this.#place(entry, segment, type === 'change' ? entry.place : place);
-    this.#shed();
+    this.#row.shed();
   }
 
   #place(entry: JournalEntry, segment: Segment, content: ContentPlace | undefined): void {
@@ -212,7 +203,7 @@ export class Journal implements IntentNotes, AsyncDisposable {
     }
     segment.users -= 1;
     if (place !== undefined) place.segment.users -= 1;
-    this.#shed();
+    this.#row.shed();
   }
 
   #writeForgotten(): void {
@@ -228,72 +219,8 @@ export class Journal implements IntentNotes, AsyncDisposable {
     return this.#segmentAt();
   }
 
-  /** The file that grows; another when it is long enough. */
   #segmentAt(): Segment {
-    const { folder, life, durable } = this.#options;
-    if (this.#current !== undefined && this.#current.bytes < SEGMENT_BYTES) return this.#current;
-    const next = this.#takeSpare() ?? this.#makeSegment(folder);
-    try {
-      const json = JSON.stringify({ ...life, durable });
-      next.append({ type: 'life', id: 0, json }, [], durable);
-    } catch (error) {
-      next.remove();
-      throw error;
-    }
-    this.#current = next;
-    this.#segments.push(next);
-    this.#compact();
-    return next;
-  }
-
-  #makeSegment(folder: string): Segment {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const head = this.#nextHead();
-    this.#sync.namesChanged();
-    return Segment.create(pathOf(folder, head), head);
-  }
-
-  #nextHead(): FileHead {
-    this.#lastOrder += 1;
-    // Never 0: what was never written is no salt.
-    return { order: this.#lastOrder, salt: randomInt(1, 2 ** 32) };
-  }
-
-  #takeSpare(): Segment | undefined {
-    const spare = this.#spare;
-    this.#spare = undefined;
-    return spare;
-  }
-
-  /** Lets files go in which nothing is needed: from the first on, and none out of turn. */
-  #shed(): void {
-    for (let [first] = this.#segments; first?.users === 0; [first] = this.#segments) {
-      if (first === this.#current) return;
-      this.#segments.shift();
-      this.#recycle(first);
-    }
-  }
-
-  /** Keeps one file for the next turn: to go over what is there is much quicker than to grow. */
-  #recycle(segment: Segment): void {
-    const { durable, folder, log } = this.#options;
-    if (!durable || this.#spare !== undefined || segment.bytes < SEGMENT_BYTES) {
-      segment.remove();
-      return;
-    }
-    const head = this.#nextHead();
-    this.#background.start(async () => {
-      try {
-        await segment.reuse(pathOf(folder, head), head);
-      } catch (error) {
-        log.warn('journal-file-not-reused', { error });
-        segment.remove();
-        return;
-      }
-      // Its turn has passed when another was made meanwhile.
-      if (head.order === this.#lastOrder && this.#spare === undefined) this.#spare = segment;
-      else segment.remove();
-    });
+    return this.#row.current(() => this.#compact());
   }
 
   /** Copies what is left in the first file to the end, when most of the log is done. */
@@ -302,7 +229,12 @@ export class Journal implements IntentNotes, AsyncDisposable {
     this.#moving = true;
     this.#background.start(async (signal) => {
       try {
-        while (!signal.aborted && !this.#isCompact()) await this.#moveFirst(signal);
+        while (!signal.aborted && !this.#isCompact()) {
+          const [first] = this.#row.all;
+          await this.#moveFirst(signal);
+          // Still needed: by what, the next file that is begun may tell.
+          if (this.#row.all[0] === first) return;
+        }
       } catch (error) {
         this.#options.log.warn('journal-not-compacted', { error });
       } finally {
@@ -312,14 +244,14 @@ export class Journal implements IntentNotes, AsyncDisposable {
   }
 
   #isCompact(): boolean {
-    if (this.#segments.length <= 2 * SPARE_SEGMENTS) return true;
+    if (this.#row.all.length <= 2 * SPARE_SEGMENTS) return true;
     let live = 0;
     for (const entry of this.#entries.values()) live += entry.place?.bytes ?? 0;
-    return this.#segments.length * SEGMENT_BYTES <= 2 * live + SPARE_SEGMENTS * SEGMENT_BYTES;
+    return this.#row.all.length * SEGMENT_BYTES <= 2 * live + SPARE_SEGMENTS * SEGMENT_BYTES;
   }
 
   async #moveFirst(signal: AbortSignal): Promise<void> {
-    const [first] = this.#segments;
+    const [first] = this.#row.all;
     for (const entry of [...this.#entries.values()]) {
       if (signal.aborted) return;
       if (entry.segment !== first && entry.place?.segment !== first) continue;
@@ -331,13 +263,13 @@ export class Journal implements IntentNotes, AsyncDisposable {
       this.#append(entry, 'note', intent, [content]);
       if (entry.settled) this.#appendSettled(entry);
     }
-    this.#shed();
+    this.#row.shed();
   }
 
   /** Joins those who wait for the disk. */
   async #synced(): Promise<void> {
     try {
-      await this.#sync.run(() => this.#segments);
+      await this.#sync.run(() => this.#row.all);
     } catch (error) {
       // What the kernel could not write it may have dropped: no later sync would tell.
       this.#trouble ??= error instanceof Error ? error : new Error(String(error));
@@ -381,15 +313,6 @@ export class Journal implements IntentNotes, AsyncDisposable {
     this.#segmentForNext().append({ type: 'settled', id: entry.id, json: '' }, [], false);
     entry.settled = true;
   }
-}
-
-/** Whether a file of that name is part of a journal. */
-export function isSegmentName(name: string): boolean {
-  return SEGMENT_NAME.test(name);
-}
-
-function pathOf(folder: string, { order }: FileHead): string {
-  return join(folder, `journal-${String(order).padStart(8, '0')}.log`);
 }
 
 function fileOf(intent: Intent): string | undefined {

@@ -5,9 +5,9 @@
 import { mkdir, open, readdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isDeadOwner, newLeftName } from '../staging-owner.ts';
-import { isSegmentName } from './journal.ts';
 import { isSameOwner, type Life, parseLife } from './life.ts';
 import { decodeFileHead, recordsIn } from './record.ts';
+import { isSegmentName } from './segment-row.ts';
 
 /** The first record tells of the life: paths and names, a few hundred bytes. */
 const PEEK_BYTES = 64 * 1024;

@@ -8,11 +8,12 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseIntent } from './intent-json.ts';
 import type { Intent, NotedIntent } from './intents.ts';
-import { isSegmentName, Journal, type JournalOptions } from './journal.ts';
+import { Journal, type JournalOptions } from './journal.ts';
 import type { FoundEntry } from './journal-entry.ts';
 import { fieldsOf, type Life, parseLife } from './life.ts';
 import type { Found, JournalRecord } from './record.ts';
 import { type ContentPlace, Segment } from './segment.ts';
+import { isSegmentName } from './segment-row.ts';
 
 /** A promise of a life that has ended. */
 export interface LeftIntent {

@@ -15,11 +15,14 @@ class Saves implements AsyncDisposable {
   /** Saves wait until it is called, where it is there. */
   held: Promise<void> | undefined;
   most = 0;
+  /** There is memory for more. */
+  mayHold = true;
   #running = 0;
   readonly queue: SaveQueue = new SaveQueue({
     clock: this.clock,
     log: silentLog,
     random: () => 1,
+    mayHold: () => this.mayHold,
     save: async (node) => {
       this.begun.push(node.name);
       this.#running += 1;
@@ -64,6 +67,48 @@ describe('saving in the background', () => {
     await saves.clock.advance(10);
     expect(saves.begun).toEqual(names);
     expect(saves.queue.size).toBe(0);
+  });
+
+  it('holds back while others come, for a second at most and only while there is memory', async () => {
+    await using saves = new Saves();
+    for (let ms = 0; ms < 900; ms += 50) {
+      saves.add(`f${ms}`);
+      await saves.clock.advance(50);
+    }
+    expect(saves.begun).toEqual([]);
+    for (let ms = 900; ms < 1500; ms += 50) {
+      saves.add(`f${ms}`);
+      await saves.clock.advance(50);
+    }
+    expect(saves.begun).toContain('f0');
+    expect(saves.begun).not.toContain('f1000');
+    saves.mayHold = false;
+    saves.add('last');
+    await saves.clock.advance(150);
+    saves.add('still coming');
+    expect(saves.queue.size).toBe(1);
+  });
+
+  it('tries again after a fault of its own, and leaves the process free meanwhile', async () => {
+    const clock = new FakeClock();
+    let faults = 0;
+    let isBroken = true;
+    const save = (saved: FileNode): Promise<void> => {
+      if (isBroken) {
+        faults += 1;
+        throw new Error('a fault');
+      }
+      queue.done(saved, true);
+      return Promise.resolve();
+    };
+    await using queue = new SaveQueue({ clock, log: silentLog, random: () => 1, save });
+    queue.add(new FileNode(1 as InodeNumber, undefined, 'f'));
+    await clock.advance(10_000);
+    expect(faults).toBeGreaterThan(1);
+    expect(faults).toBeLessThan(20);
+    isBroken = false;
+    await clock.advance(10_000);
+    expect(queue.size).toBe(0);
   });
 
   it('sends a file that is written again and again once a second', async () => {

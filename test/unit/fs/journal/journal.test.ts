@@ -113,6 +113,17 @@ describe('the journal', () => {
     expect(await files()).toEqual([]);
   });
 
+  it('finds a change of what has no bytes of its own after the file of its note is gone', async () => {
+    const content = { file: 'staged' };
+    const first = open();
+    await first.note(saveIntent('a', { content }));
+    await first[Symbol.asyncDispose]();
+    const second = await load();
+    await second.intents[0]?.noted.change(saveIntent('b', { content }));
+    await second.journal[Symbol.asyncDispose]();
+    expect(await left()).toEqual([['b', '', undefined]]);
+  });
+
   it('takes no more room than twice what it holds, and some files', async () => {
     const journal = open(true);
     const piece = Buffer.alloc(MiB, 7);
@@ -231,6 +242,18 @@ describe('content in a file of the folder', () => {
     expect((await left('second')).map(([, , doubt]) => doubt)).toEqual([undefined]);
     await journal[Symbol.asyncDispose]();
     await rm(join(folder, 'staged-1'));
+  });
+
+  it('is not brought back by a change that was under way when it was forgotten', async () => {
+    await writeFile(join(folder, 'staged-1'), 'abcd');
+    const journal = open(true);
+    const noted = await journal.note(inFile);
+    const changed = noted.change({ ...inFile, bytes: 3 });
+    await noted.forget();
+    await changed;
+    expect(await left()).toEqual([]);
+    await journal[Symbol.asyncDispose]();
+    expect(await files()).toEqual(['staged-1']);
   });
 
   it('is not promised when it is not there', async () => {
