@@ -171,8 +171,7 @@ export class WalkAhead {
       this.#drop(ahead.key);
       return undefined;
     }
-    // Who has read one directory may have wanted no other.
-    this.#wanted = Math.max(this.#wanted, ahead.page + Math.min(this.served + ahead.parts, AHEAD));
+    this.#wanted = Math.max(this.#wanted, ahead.page + AHEAD);
     this.#pump();
     return this.#tell(ahead);
   }

@@ -2,8 +2,8 @@
  * Notices that a program walks through a tree (find, ls -R, du, rsync): it reads one directory of
  * a parent after the other, in the order of their names. Pure: what was seen so far is passed in.
  *
- * Reading two siblings, or a directory and at once one in it, is little evidence, but being wrong
- * costs little too: one or two pages of an undelimited listing. A parent that disappointed must show more before it is believed again.
+ * Reading two siblings is little evidence, but being wrong costs little too: one or two pages of
+ * an undelimited listing. A parent that disappointed must show more before it is believed again.
  */
 
 /** A directory whose names are about to be asked for. */
@@ -33,8 +33,6 @@ export const noWalks: WalkState = [];
 
 /** Slower than this, each directory may as well be asked for by itself. */
 const LONGEST_STEP_MS = 5000;
-/** A person who reads a directory and then one in it takes longer. */
-const DESCENT_MS = 500;
 /** Parents remembered: those a walk is in, one above the other, and some for other programs. */
 const MOST_PARENTS = 16;
 const FIRST_NEED = 2;
@@ -49,8 +47,7 @@ export function noticeOpening(
   const others = state.filter((steps) => steps !== before);
   const recent = before !== undefined && atMs - before.atMs <= LONGEST_STEP_MS ? before : undefined;
   const needed = recent?.needed ?? FIRST_NEED;
-  const count =
-    countAfter(recent, name) + (isDescent(state, recent, { parent, name, atMs }) ? 1 : 0);
+  const count = countAfter(recent, name);
   const steps = { parent, last: name, atMs, count, needed };
   return { state: [steps, ...others].slice(0, MOST_PARENTS), isWalk: count >= needed };
 }
@@ -61,18 +58,6 @@ export function disappointed(state: WalkState, parent: string): WalkState {
     steps.parent === parent
       ? { ...steps, count: 1, needed: Math.min(steps.needed * 2, MOST_NEED) }
       : steps,
-  );
-}
-
-/** Whether `opening` is the first in a directory that itself was opened just now. */
-function isDescent(
-  state: WalkState,
-  before: Steps | undefined,
-  { parent, atMs }: Opening,
-): boolean {
-  if (before !== undefined) return false;
-  return state.some(
-    (above) => `${above.parent}${above.last}/` === parent && atMs - above.atMs <= DESCENT_MS,
   );
 }
 

@@ -772,15 +772,16 @@ describe('write-back beside a list of what was promised', () => {
   });
 
   it('saves what is written where a rename was leaving its copy when it was killed', async () => {
-    await run('on', [
-      { op: 'write', path: 'e/a', bytes: 12 },
-      { op: 'wait', ms: 1500 },
-      { op: 'open', path: 'd/b' },
-      { op: 'close', path: 'd/b' },
-      { op: 'doom', afterRequests: 1, side: 'after' },
-      { op: 'rename', path: 'e/a', to: 'd/b' },
-      { op: 'patch', path: 'd/b', at: 0, bytes: 0 },
-    ]);
+    for (let afterRequests = 0; afterRequests < 6; afterRequests += 1) {
+      await run('on', [
+        { op: 'foreign', path: 'e/a' },
+        { op: 'open', path: 'd/b' },
+        { op: 'doom', afterRequests, side: 'after' },
+        { op: 'close', path: 'd/b' },
+        { op: 'rename', path: 'e/a', to: 'd/b' },
+        { op: 'patch', path: 'd/b', at: 0, bytes: 0 },
+      ]);
+    }
   });
 
   it('puts nothing aside of what was being removed or replaced when it was killed', async () => {

@@ -141,15 +141,6 @@ describe('noticing a walk', () => {
     expect(open(open(noWalks, 'c', 0).state, 'a', 1).isWalk).toBe(false);
   });
 
-  it('takes a directory that is read at once after the one it is in for a walk', () => {
-    const above = open(noWalks, 'a', 0);
-    expect(open(above.state, 'x', 400, 'b/a/').isWalk).toBe(true);
-    expect(open(above.state, 'x', 600, 'b/a/').isWalk).toBe(false);
-    expect(open(above.state, 'x', 400, 'b/c/').isWalk).toBe(false);
-    const once = open(above.state, 'x', 600, 'b/a/');
-    expect(open(once.state, 'x', 601, 'b/a/').isWalk).toBe(false);
-  });
-
   it('wants more evidence after a listing that was of no use', () => {
     let { state } = open(noWalks, 'a', 0);
     ({ state } = open(state, 'b', 0));

@@ -114,6 +114,21 @@ describe('write-back of mounts that are killed again and again', () => {
     }
   });
 
+  it('finds a long file where its directory has moved while its close waited for the disk', async () => {
+    await using world = new World();
+    const first = await world.mount({ writeBack: 'durable' });
+    world.says = undefined;
+    await first.tree.mkdir('d');
+    const handle = await first.tree.create('d/f');
+    await first.tree.writeHandle(handle, 0, large);
+    const closing = first.tree.close(handle);
+    await first.tree.rename('d', 'e');
+    await closing;
+    world.says = 'unreachable';
+    const second = await world.mount({ folder: await world.crash(first) });
+    expect(await second.tree.read('e/f')).toBe(large);
+  });
+
   it('never mixes what is unsaved with a copy that a rename has put in its place unheard', async () => {
     const signal = new AbortController().signal;
     for (const isKilled of [false, true]) {
