@@ -1,7 +1,7 @@
 /**
- * What JavaScript cannot do itself on Linux: mount(2) and umount2(2), descriptors over sockets,
- * locks, ioctls, keyrings, and /dev/fuse on the event loop. Only system calls: the protocol is in
- * src/fuse/protocol.
+ * What JavaScript cannot do itself on Linux: mount(2) and umount2(2), descriptors over sockets and
+ * who is at their other end, locks, ioctls, keyrings, and /dev/fuse on the event loop. Only system
+ * calls: the protocol is in src/fuse/protocol.
  */
 #include <node_api.h>
 
@@ -11,6 +11,7 @@
 #include "keyring.h"
 #include "lock.h"
 #include "mount.h"
+#include "peer.h"
 #include "process.h"
 
 NAPI_MODULE_INIT() {
@@ -34,6 +35,7 @@ NAPI_MODULE_INIT() {
       WIRE_FUNCTION("keyringRead", KeyringRead),
       WIRE_FUNCTION("keyringUnlink", KeyringUnlink),
       WIRE_FUNCTION("forbidDump", ForbidDump),
+      WIRE_FUNCTION("peerUid", PeerUid),
 #undef WIRE_FUNCTION
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);

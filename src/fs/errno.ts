@@ -62,6 +62,7 @@ const errnoOf = {
   'over-quota': 'EDQUOT',
   'store-full': 'ENOSPC',
   'name-too-long': 'ENAMETOOLONG',
+  warned: 'EIO', // never of a file
   interrupted: 'EINTR',
 } as const satisfies Record<WireErrorKind, Errno>;
 

@@ -69,6 +69,10 @@ export class HandleTable {
     return handle;
   }
 
+  find(id: HandleId): FileHandle | DirectoryHandle | undefined {
+    return this.#handles.get(id);
+  }
+
   remove(id: HandleId): void {
     this.#handles.delete(id);
   }

@@ -31,10 +31,11 @@ import type { HandleId, InodeNumber } from './ids.ts';
 import type { InodeTable } from './inode-table.ts';
 import type { KernelCache } from './kernel-cache.ts';
 import { namesOfOthers } from './left-work.ts';
+import { pathOf } from './node-path.ts';
 import type { DirectoryNode } from './nodes.ts';
 import { OpenDirectories } from './open-directories.ts';
 import { OpenFiles } from './open-files.ts';
-import { Opener } from './opener.ts';
+import { type OpenedByName, Opener } from './opener.ts';
 import { type ObjectFileSystemOptions, storeOf } from './options.ts';
 import { createParts, endParts, type FileSystemParts } from './parts.ts';
 import { badHandle, isADirectory, notADirectory, readOnlyMount, staleFile } from './refusals.ts';
@@ -95,6 +96,17 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
       signal.throwIfAborted();
       this.#options.log.warn('attributes-not-saved', { error });
     });
+  }
+
+  /** As `pathOf`, for logs; undefined of what is not known any more, too. */
+  pathOfInode(inode: InodeNumber): string | undefined {
+    const node = this.#nodes.find(inode);
+    return node && pathOf(node);
+  }
+
+  pathOfHandle(handle: HandleId): string | undefined {
+    const found = this.#handles.find(handle);
+    return found && pathOf(found.node);
   }
 
   /** What the kernel keeps of it can be told from now on. */
@@ -208,17 +220,21 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     return this.#opener.open(inode, flags, context);
   }
 
-  async create(
+  create(
     parent: InodeNumber,
     name: Uint8Array,
     mode: number,
     flags: OpenFlags,
     context: RequestContext,
-  ): Promise<CreatedFile> {
+  ): MaybePromise<CreatedFile> {
     this.#refuseIfReadOnly();
+    const created = ({ opened, found: { node, ttlMs } }: OpenedByName): CreatedFile => ({
+      ...opened,
+      entry: this.#entries.refer(node, ttlMs),
+    });
     const directory = this.#directory(parent);
-    const { opened, found } = await this.#opener.create(directory, name, mode, flags, context);
-    return { ...opened, entry: this.#entries.refer(found.node, found.ttlMs) };
+    const opened = this.#opener.create(directory, name, mode, flags, context);
+    return opened instanceof Promise ? opened.then(created) : created(opened);
   }
 
   read(
@@ -261,8 +277,8 @@ export class ObjectFileSystem implements FileSystem, AsyncDisposable {
     await this.#files.fsync(handle, signal);
   }
 
-  async release(handle: HandleId, context: RequestContext): Promise<void> {
-    await this.#opener.release(handle, context);
+  release(handle: HandleId, context: RequestContext): MaybePromise<void> {
+    return this.#opener.release(handle, context);
   }
 
   opendir(inode: InodeNumber): OpenedFile {

@@ -19,6 +19,8 @@ export class PendingRequest implements RequestContext {
   keptBytes = 0;
   /** Of a WRITE: the kernel writes pages of a shared mapping back. */
   fromPages = false;
+  /** When its batch was read, as `microseconds`; 0 where nobody wants to know. */
+  arrived = 0;
   /** An answer was sent, or at least tried. */
   answered = false;
   #controller: AbortController | undefined;

@@ -17,6 +17,7 @@ import { MiB } from '../lib/bytes.ts';
 import type { Log } from '../lib/log.ts';
 import { WireError } from '../lib/wire-error.ts';
 import { agree, decodeOffer, encodeAgreement } from './negotiation.ts';
+import type { OperationTimes } from './operation-times.ts';
 import type { Exchange } from './operations/operation.ts';
 import { operations } from './operations.ts';
 import { Passthrough } from './passthrough.ts';
@@ -39,12 +40,15 @@ export class Session implements Exchange {
   readonly #channel: Channel;
   readonly #errnoNumbers: ErrnoNumbers;
   readonly #log: Log;
+  readonly #times: OperationTimes | undefined;
   readonly #input = new RequestCursor();
   readonly #writer: ReplyWriter;
   readonly #inFlight = new Map<number, PendingRequest>();
   readonly #writes = new WriteBudget(WRITE_BYTES_MAX);
   #passthrough: Passthrough | undefined;
   #initialized = false;
+  /** When the batch at hand was read. */
+  #arrived = 0;
   #onIdle: (() => void) | undefined;
 
   /**
@@ -53,8 +57,16 @@ export class Session implements Exchange {
    */
   readonly ended: Promise<void>;
 
-  constructor(channel: Channel, fileSystem: FileSystem, errnoNumbers: ErrnoNumbers, log: Log) {
+  /** @param times told of each reply. */
+  constructor(
+    channel: Channel,
+    fileSystem: FileSystem,
+    errnoNumbers: ErrnoNumbers,
+    log: Log,
+    times?: OperationTimes,
+  ) {
     this.#channel = channel;
+    this.#times = times;
     this.fileSystem = fileSystem;
     this.#errnoNumbers = errnoNumbers;
     this.#log = log;
@@ -128,6 +140,7 @@ export class Session implements Exchange {
   }
 
   readonly #receive: ReceiveBatch = (arena, bounds, count) => {
+    if (this.#times !== undefined) this.#arrived = this.#times.moment();
     for (let at = 0; at < count; at += 1) {
       this.#input.moveTo(arena, bounds[2 * at] ?? 0, bounds[2 * at + 1] ?? 0);
       this.#handle(this.#input);
@@ -143,6 +156,7 @@ export class Session implements Exchange {
     const opcode = input.header(inHeader.opcode);
     if (this.#handleSilent(opcode, input)) return;
     const request = new PendingRequest(input);
+    request.arrived = this.#arrived;
     if (this.#inFlight.has(request.key)) {
       // Two requests of one name: an answer could not tell which it is for.
       this.#log.error('fuse.repeated', { opcode });
@@ -305,6 +319,7 @@ export class Session implements Exchange {
     } catch (error) {
       this.#log.error('fuse.unanswered', { opcode: request.opcode, error });
     }
+    this.#times?.refused(request.opcode, request.arrived, errno);
   }
 
   /**
@@ -323,6 +338,7 @@ export class Session implements Exchange {
     this.#header(request, headBytes + payloadBytes, 0);
     const arrived = this.#channel.reply(headBytes, payload);
     request.answered = true;
+    this.#times?.answered(request.opcode, request.arrived, payloadBytes + request.keptBytes);
     return arrived;
   }
 

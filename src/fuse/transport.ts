@@ -12,6 +12,7 @@
 import type { FileSystem, ReadBytes } from '../fs/filesystem.ts';
 import type { KernelCache } from '../fs/kernel-cache.ts';
 import type { Log } from '../lib/log.ts';
+import type { OperationTimes } from './operation-times.ts';
 
 /** What this transport offers, so that nobody above asks which system it is. */
 export interface Capabilities {
@@ -61,8 +62,8 @@ export interface Attachment extends AsyncDisposable {
   readonly capabilities: Capabilities;
   /** The session is over: unmounted by anybody, and every operation settled. */
   readonly ended: Promise<void>;
-  /** Starts to answer. Once. */
-  serve(fileSystem: FileSystem, log: Log): KernelCache;
+  /** Starts to answer. Once. `times` is told of each reply, where this transport can. */
+  serve(fileSystem: FileSystem, log: Log, times?: OperationTimes): KernelCache;
   /** @throws WireError `mount-point` when it is busy and `mode` is 'wait'; `signal.reason`. */
   unmount(mode: UnmountMode, signal: AbortSignal): Promise<void>;
   /** Does not wait: for the way out of a process. */

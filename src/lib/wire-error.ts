@@ -28,6 +28,7 @@ export const exitCodeOf = {
   'over-quota': 19, // a quota of the store's is used up
   'store-full': 20, // the store has no room
   'name-too-long': 21, // the store takes no name of that length
+  warned: 22, // `wire doctor` found no failure, and something to see to
   interrupted: 130, // Ctrl-C, or the kernel's INTERRUPT
 } as const;
 

@@ -7,6 +7,7 @@ import type { Log } from '../../lib/log.ts';
 import { WireError } from '../../lib/wire-error.ts';
 import type { NativeAddon } from '../native.ts';
 import { Notifications } from '../notifications.ts';
+import type { OperationTimes } from '../operation-times.ts';
 import { Session } from '../session.ts';
 import type { Attachment, Capabilities, UnmountMode } from '../transport.ts';
 import { DeviceChannel } from './device-channel.ts';
@@ -62,8 +63,8 @@ export class AttachedMount implements Attachment {
     return this.#channel.capabilities;
   }
 
-  serve(fileSystem: FileSystem, log: Log): KernelCache {
-    const session = new Session(this.#channel, fileSystem, errnoNumbers, log);
+  serve(fileSystem: FileSystem, log: Log, times?: OperationTimes): KernelCache {
+    const session = new Session(this.#channel, fileSystem, errnoNumbers, log, times);
     session.start();
     this.#session = session;
     return new Notifications(this.#channel, log);
