@@ -10,6 +10,7 @@ import { type Environment, type Flags, resolveSettings } from '../config/setting
 import { settingsWarnings } from '../config/warnings.ts';
 import type { Daemon } from '../daemon/daemon.ts';
 import type { DetachOptions, Starter, StartReport } from '../daemon/detach.ts';
+import type { MountStatus } from '../daemon/mount.ts';
 import type { StopSignals } from '../daemon/stop-signals.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
@@ -35,6 +36,8 @@ export interface CliSurroundings {
   readonly detachedLogFile: (signal: AbortSignal) => Promise<string>;
   /** Leaves the working folder, so that a process in the background keeps none busy. */
   readonly leaveWorkingDirectory: () => void;
+  /** How a mount that is there is told; as wire does, unless something else is expected. */
+  readonly mountedLine?: (mount: MountStatus) => string;
   /** The log of this run, by `--log-level` and `--log-file`. */
   readonly openLog: (flags: LogFlags) => Promise<Log>;
 }
@@ -74,6 +77,8 @@ export async function commandSettings(
   readonly profile: Profile;
   readonly settings: Settings;
   readonly profileNamed: boolean;
+  /** The flags of the settings table as typed. */
+  readonly flags: Flags;
 }> {
   const { paths, environment, signal, terminal } = context;
   const flags = command.optsWithGlobals<GlobalFlags & Record<string, unknown>>();
@@ -87,7 +92,7 @@ export async function commandSettings(
   for (const line of settingsWarnings(settings)) {
     terminal.say(`${terminal.style('yellow', 'Warning:')} ${line}`);
   }
-  return { profile, settings, profileNamed: Boolean(wanted) };
+  return { profile, settings, profileNamed: Boolean(wanted), flags: typed };
 }
 
 /** A process in the background leaves the folder where the command was started; `~` is no shell's. */
@@ -96,7 +101,7 @@ function withAbsolutePaths(
   workingDirectory: string,
   home: string | undefined,
 ): Settings {
-  const { tokenFile, mytokenFile, cacheDir } = settings;
+  const { tokenFile, mytokenFile, cacheDir, accessLog, auditLog } = settings;
   const absolute = (path: string): string =>
     home !== undefined && path.startsWith('~/')
       ? resolve(home, path.slice(2))
@@ -106,11 +111,15 @@ function withAbsolutePaths(
     ...(tokenFile !== undefined && { tokenFile: absolute(tokenFile) }),
     ...(mytokenFile !== undefined && { mytokenFile: absolute(mytokenFile) }),
     ...(cacheDir !== undefined && { cacheDir: absolute(cacheDir) }),
+    ...(accessLog !== undefined && { accessLog: absolute(accessLog) }),
+    ...(auditLog !== undefined && {
+      auditLog: auditLog === 'off' ? auditLog : absolute(auditLog),
+    }),
   };
 }
 
 /** The flags of the settings table as typed, by the name commander gives them. */
-function typedFlags(flags: Readonly<Record<string, unknown>>): Flags {
+export function typedFlags(flags: Readonly<Record<string, unknown>>): Flags {
   const typed: Partial<Record<OptionName, string>> = {};
   for (const name of Object.keys(settingOptions) as OptionName[]) {
     const value = flags[flagName(settingOptions[name])];

@@ -3,6 +3,7 @@
  * gets one line and an exit code of `lib/wire-error.ts`; stack traces go to the log.
  */
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { receiveSecrets } from '../daemon/detach.ts';
 import { takeEnvironment } from '../daemon/private-environment.ts';
 import { endingOf } from './failure.ts';
@@ -23,6 +24,7 @@ let processLog: ProcessLog | undefined;
 const surroundings = processSurroundings(version, environment, (log) => {
   processLog = log;
 });
+process.on('exit', () => surroundings.terminal.restore());
 for (const line of warnings) surroundings.terminal.say(`Warning: ${line}`);
 
 function die(error: unknown): void {
@@ -36,4 +38,7 @@ process.on('uncaughtException', die);
 process.on('unhandledRejection', die);
 
 const words = process.argv.slice(2);
-process.exit(await runCli({ words, version, logFile: () => processLog?.file }, surroundings));
+// By its other name it takes the words of the program that it replaces.
+const isStsWire = basename(process.argv[1] ?? '').startsWith('sts-wire');
+const run = isStsWire ? (await import('./sts-wire/run.ts')).runStsWire : runCli;
+process.exit(await run({ words, version, logFile: () => processLog?.file }, surroundings));

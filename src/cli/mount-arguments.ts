@@ -2,10 +2,13 @@
  * The arguments of `wire mount`: SOURCE MOUNTPOINT, any number of times. The name of a mount in
  * the profile is a SOURCE too; when the profile says where it goes, MOUNTPOINT may be left out: an
  * argument after such a name is its MOUNTPOINT only if it has a '/' in it, or is '.' or '..'.
+ *
+ * A SOURCE that is an address says the endpoint as well. There is one endpoint for all mounts of a
+ * call: what is said in two ways is refused, so that no bucket is looked for at another's store.
  */
 import { resolve } from 'node:path';
 import type { Profile } from '../config/config.ts';
-import { parseSource, type Source } from '../config/source.ts';
+import { isAddress, parseAddress, parseSource, type Source } from '../config/source.ts';
 import type { MountPair } from '../daemon/daemon.ts';
 import { WireError } from '../lib/wire-error.ts';
 
@@ -16,45 +19,67 @@ export interface MountDefaults {
   readonly profileNamed: boolean;
   readonly readOnly: boolean;
   readonly workingDirectory: string;
+  /** That of `--endpoint`, which an address may not contradict. */
+  readonly endpointFlag?: string;
+  /** Where a SOURCE without an address is: by flag, variable or profile. */
+  readonly endpoint?: string;
+}
+
+export interface MountArguments {
+  readonly mounts: readonly MountPair[];
+  /** What addresses say: it outweighs variables and the profile. */
+  readonly endpoint?: string;
 }
 
 /** @throws WireError `usage`. */
 export function readMountArguments(
   words: readonly string[],
   defaults: MountDefaults,
-): readonly MountPair[] {
-  const pairs = words.length === 0 ? mountsOfProfile(defaults) : [];
+): MountArguments {
+  const mounts = words.length === 0 ? mountsOfProfile(defaults) : [];
+  const places: NamedSource[] = [];
   const left = [...words];
   for (let word = left.shift(); word !== undefined; word = left.shift()) {
     const named = readSource(word, defaults.profile);
     const next = left[0];
     const takesNext = named.mountPoint === undefined || (next !== undefined && isPath(next));
     const mountPoint = takesNext ? left.shift() : named.mountPoint;
-    if (mountPoint === undefined) throw noMountPoint(word);
-    if (mountPoint.startsWith('s3://')) throw noMountPoint(word);
-    pairs.push({
+    if (mountPoint === undefined || isPlace(mountPoint)) throw noMountPoint(word);
+    places.push(named);
+    mounts.push({
       source: named.source,
       mountPoint: resolve(defaults.workingDirectory, mountPoint),
       readOnly: named.readOnly || defaults.readOnly,
     });
   }
-  refuseRepeated(pairs);
-  return pairs;
+  refuseRepeated(mounts);
+  const endpoint = endpointOf(places, defaults);
+  return { mounts, ...(endpoint !== undefined && { endpoint }) };
 }
 
 interface NamedSource {
+  /** As typed. */
+  readonly word: string;
   readonly source: Source;
+  /** Where an address is. */
+  readonly endpoint?: string;
   readonly mountPoint: string | undefined;
   readonly readOnly: boolean;
 }
 
 function readSource(word: string, profile: Profile): NamedSource {
+  const nowhere = { word, mountPoint: undefined, readOnly: false };
+  if (isAddress(word)) {
+    const parsed = parseAddress(word);
+    if (!parsed.ok) throw refusal(`mount ${word}`, `it ${parsed.fault}`);
+    return { ...nowhere, ...parsed.value };
+  }
   const parsed = parseSource(word);
   if (!parsed.ok) throw refusal(`mount ${word}`, `it ${parsed.fault}`);
   const source = parsed.value;
-  if (source.kind !== 'named') return { source, mountPoint: undefined, readOnly: false };
+  if (source.kind !== 'named') return { ...nowhere, source };
   const entry = profile.mounts.get(source.name);
-  if (entry !== undefined) return { mountPoint: undefined, ...entry };
+  if (entry !== undefined) return { ...nowhere, ...entry };
   const names = [...profile.mounts.keys()];
   const where = profile.name === '' ? 'there is no profile' : `profile ${profile.name}`;
   throw refusal(
@@ -62,6 +87,38 @@ function readSource(word: string, profile: Profile): NamedSource {
     `it is no mount of a profile (${where}${names.length === 0 ? '' : ` has ${names.join(', ')}`})`,
     `for a bucket write s3://${word}`,
   );
+}
+
+/** The endpoint of the addresses among `places`; undefined where there are none. */
+function endpointOf(
+  places: readonly NamedSource[],
+  { endpoint: usual, endpointFlag }: MountDefaults,
+): string | undefined {
+  const addressed = places.find((each) => each.endpoint !== undefined);
+  const { endpoint, word } = addressed ?? {};
+  if (endpoint === undefined || word === undefined) return undefined;
+  if (endpointFlag !== undefined && !sameEndpoint(endpointFlag, endpoint)) {
+    throw refusal(
+      `mount ${word}`,
+      `--endpoint says another store: ${endpointFlag}`,
+      'leave --endpoint out, or write s3://BUCKET',
+    );
+  }
+  for (const place of places) {
+    const other = place.endpoint ?? usual;
+    if (other === undefined || sameEndpoint(other, endpoint)) continue;
+    throw refusal(
+      `mount ${word} and ${place.word} together`,
+      `they are at two stores: ${endpoint} and ${other}`,
+      'mount them by a command each',
+    );
+  }
+  return endpoint;
+}
+
+/** A slash at the end and the usual port make no other place. */
+function sameEndpoint(a: string, b: string): boolean {
+  return new URL(a).href === new URL(b).href;
 }
 
 function mountsOfProfile({ profile, profileNamed, readOnly }: MountDefaults): MountPair[] {
@@ -77,8 +134,13 @@ function mountsOfProfile({ profile, profileNamed, readOnly }: MountDefaults): Mo
   }));
 }
 
+/** Whether a word can only be a SOURCE. */
+function isPlace(word: string): boolean {
+  return word.startsWith('s3://') || isAddress(word);
+}
+
 function isPath(word: string): boolean {
-  return !word.startsWith('s3://') && (word.includes('/') || word === '.' || word === '..');
+  return !isPlace(word) && (word.includes('/') || word === '.' || word === '..');
 }
 
 function refuseRepeated(pairs: readonly MountPair[]): void {

@@ -2,15 +2,23 @@
 import { Command } from 'commander';
 import { logLevels } from '../lib/log.ts';
 import { addCache } from './commands/cache.ts';
+import { addCompletion } from './commands/completion.ts';
+import { addConfig } from './commands/config.ts';
 import { addCredentials } from './commands/credentials.ts';
+import { addDoctor } from './commands/doctor.ts';
 import { addEnv } from './commands/env.ts';
+import { addList } from './commands/list.ts';
 import { addLogin } from './commands/login.ts';
 import { addLogout } from './commands/logout.ts';
+import { addLogs } from './commands/logs.ts';
 import { addMount } from './commands/mount.ts';
+import { addProfile } from './commands/profile.ts';
 import { addRecover } from './commands/recover.ts';
+import { addReport } from './commands/report.ts';
 import { addStatus } from './commands/status.ts';
 import { addToken } from './commands/token.ts';
 import { addUnmount } from './commands/unmount.ts';
+import { addVersion } from './commands/version.ts';
 import { addWhoAmI } from './commands/whoami.ts';
 import type { Bind } from './context.ts';
 import { addExamples } from './setting-flags.ts';
@@ -31,9 +39,24 @@ export function buildProgram(version: string, terminal: Terminal, bind: Bind): C
       outputError: (text) =>
         terminal.fail(`${text.replace(/^error: /, '').trim()}; see: wire --help`),
     });
-  const talk = [addLogin, addMount, addUnmount, addStatus, addRecover, addCache, addWhoAmI];
+  const talk = [
+    addLogin,
+    addMount,
+    addUnmount,
+    addStatus,
+    addList,
+    addRecover,
+    addCache,
+    addWhoAmI,
+    addDoctor,
+    addReport,
+    addLogs,
+    addConfig,
+    addProfile,
+  ];
   const give = [addToken, addCredentials, addEnv];
-  for (const add of [...talk, ...give, addLogout]) add(program, bind);
+  for (const add of [...talk, ...give, addLogout, addCompletion]) add(program, bind);
+  addVersion(program, bind, version);
   addExamples(program, [
     'wire login https://iam.example.org',
     'wire mount s3://data ~/data --endpoint https://s3.example.org',

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { WireError } from '../lib/wire-error.ts';
 import type { CliSurroundings, CommandContext, LogFlags } from './context.ts';
-import { type Ending, endingOf } from './failure.ts';
+import { type Ending, endingOf, ReportedFailure } from './failure.ts';
 import { buildProgram } from './program.ts';
 import { withLeftOutValues } from './setting-flags.ts';
 
@@ -58,7 +58,9 @@ async function runAction(
       command,
     );
   } catch (error) {
-    if (!(error instanceof WireError)) log.error('failed', { error, stack: stackOf(error) });
+    // What has been put into words is no defect.
+    const told = error instanceof WireError || error instanceof ReportedFailure;
+    if (!told) log.error('failed', { error, stack: stackOf(error) });
     throw error;
   } finally {
     listening[Symbol.dispose]();

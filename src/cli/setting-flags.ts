@@ -48,6 +48,9 @@ export const readingOptions: readonly OptionName[] = [
   'acl',
 ];
 
+/** What is told of a mount's work, and where: of `wire mount`. */
+export const watchingOptions: readonly OptionName[] = ['metrics', 'accessLog', 'auditLog'];
+
 export function addSettingFlags(command: Command, names: readonly OptionName[]): Command {
   for (const name of names) {
     const option: Option<unknown> = options[name];
@@ -62,16 +65,17 @@ export function addSettingFlags(command: Command, names: readonly OptionName[]):
  */
 export function withLeftOutValues(words: readonly string[]): readonly string[] {
   return words.map((word, at) => {
-    const values = valuesOf[word];
-    const next = words[at + 1] ?? '';
-    return values === undefined || values.includes(next) ? word : `${word}=on`;
+    const value = valueOf[word];
+    return value === undefined || value.test(words[at + 1] ?? '') ? word : `${word}=on`;
   });
 }
 
-/** What may be said with them. */
-const valuesOf: Readonly<Record<string, readonly string[]>> = {
-  '--write-back': writeBackModes,
-  '--posix': ['on', 'off'],
+/** What may be said with them; what else follows is no value of theirs. */
+const valueOf: Readonly<Record<string, RegExp>> = {
+  '--write-back': new RegExp(`^(?:${writeBackModes.join('|')})$`),
+  '--posix': /^(?:on|off)$/,
+  // All that looks like a port or an address, so that a wrong one is told.
+  '--metrics': /^(?:on|off|\d+|[\w.-]+:\d+)$/,
 };
 
 /** Examples below a command's help, one a line. */

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { ensurePrivateDir, locatePaths, type Paths } from '../config/paths.ts';
 import type { Environment } from '../config/settings.ts';
 import { startDetached, starterOf } from '../daemon/detach.ts';
-import { openLogFile } from '../daemon/log-file.ts';
 import { stopSignalsOf } from '../daemon/stop-signals.ts';
 import { systemClock } from '../lib/clock.ts';
 import {
@@ -110,6 +109,7 @@ async function openProcessLog(
   try {
     const file =
       named ?? (await defaultLogFile(place.paths, place.uid, new AbortController().signal));
+    const { openLogFile } = await import('../daemon/log-file.ts');
     return { log: make(openLogFile(file)), file };
   } catch (error) {
     // Without a place for it there is no log; a file that was asked for must be there.

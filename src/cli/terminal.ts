@@ -2,6 +2,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import type { Environment } from '../config/settings.ts';
 import { redactKnown } from '../lib/secret.ts';
+import { Screen, type Size } from './screen.ts';
 
 /** The part of a stream that is used; `process.stdout` is one. */
 export interface Output {
@@ -9,6 +10,8 @@ export interface Output {
   readonly isTTY?: boolean;
   readonly columns?: number;
   readonly rows?: number;
+  /** Told when nobody reads what is written. */
+  on?(event: 'error', listener: () => void): unknown;
 }
 
 /**
@@ -27,14 +30,21 @@ export class Terminal {
   readonly #stdout: Output;
   readonly #stderr: Output;
   readonly #plain: boolean;
+  readonly #hasScreen: boolean;
   /** A line that the next one replaces. */
   #live = false;
+  #lost = false;
+  #screen: Screen | undefined;
 
   constructor(stdout: Output, stderr: Output, environment: Environment) {
     this.#stdout = stdout;
     this.#stderr = stderr;
     // no-color.org: any value but the empty one.
     this.#plain = Boolean(environment['NO_COLOR']) || environment['TERM'] === 'dumb';
+    this.#hasScreen = this.resultWatched && environment['TERM'] !== 'dumb';
+    stdout.on?.('error', () => {
+      this.#lost = true;
+    });
   }
 
   /** Whether a person watches stderr. */
@@ -47,8 +57,13 @@ export class Terminal {
     return this.#stdout.isTTY === true;
   }
 
+  /** Whether the reader of results has gone away: `wire status --watch | head -1`. */
+  get resultLost(): boolean {
+    return this.#lost;
+  }
+
   /** Room on stderr, in characters; 80 by 24 when nobody knows. */
-  get size(): { readonly columns: number; readonly rows: number } {
+  get size(): Size {
     const { columns, rows } = this.#stderr;
     return { columns: columns ?? 80, rows: rows ?? 24 };
   }
@@ -90,6 +105,28 @@ export class Terminal {
   /** `text` in `style`, where that can be seen. */
   style(style: Style, text: string): string {
     return this.coloured ? `\x1b[${codes[style]}m${text}\x1b[0m` : text;
+  }
+
+  /** `text` in `style`, where results are seen by a person. */
+  resultStyle(style: Style, text: string): string {
+    const isPlain = this.#plain || !this.resultWatched;
+    return isPlain ? text : `\x1b[${codes[style]}m${text}\x1b[0m`;
+  }
+
+  /** Results on a screen of their own, drawn anew each time; undefined where there is no terminal. */
+  screen(): Screen | undefined {
+    if (!this.#hasScreen) return undefined;
+    this.#screen ??= new Screen(
+      (text) => this.#stdout.write(text),
+      () => ({ columns: this.#stdout.columns ?? 80, rows: this.#stdout.rows ?? 24 }),
+      (line) => harmless(redactKnown(line)),
+    );
+    return this.#screen;
+  }
+
+  /** Gives the terminal back as it was; for the way out of a process. */
+  restore(): void {
+    this.#screen?.[Symbol.dispose]();
   }
 
   #endLive(): void {

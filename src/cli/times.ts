@@ -18,3 +18,10 @@ export function formatUntil(atMs: number, nowMs: number): string {
   if (Math.abs(atMs - nowMs) < 180 * dayMs) return `${date} ${time}`;
   return `${date} ${at.getFullYear()}`;
 }
+
+/** `12 µs`, `1.2 ms`, `300 ms`, `4.2 s`: how long something took. */
+export function formatTaken(ms: number): string {
+  if (ms < 1) return `${Math.round(ms * 1000)} µs`;
+  if (ms < 10) return `${ms.toFixed(1)} ms`;
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}

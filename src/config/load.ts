@@ -21,7 +21,8 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { WireError } from '../lib/wire-error.ts';
-import type { Config, MountEntry, Profile } from './config.ts';
+import type { Config, ConfigFault, MountEntry, Profile } from './config.ts';
+import { nearestWord } from './nearest-word.ts';
 import { type Option, type OptionName, options, type Settings } from './options.ts';
 import type { Parse, Parsed } from './parsed.ts';
 import { parseSource } from './source.ts';
@@ -56,16 +57,31 @@ export async function loadConfig(
 
 /** @throws WireError `config` with every fault. */
 export function parseConfig(text: string, path: string, home: string | undefined): Config {
+  const { config, faults } = readConfig(text, path, home);
+  if (faults.length === 0) return config;
+  const answered = faults.map(faultLine).join('; ');
+  const next = 'correct the file and try again';
+  throw new WireError('config', { tried: `use ${path}`, answered, next });
+}
+
+/** What can be read of `text`, and everything that is wrong with it. Never throws. */
+export function readConfig(
+  text: string,
+  path: string,
+  home: string | undefined,
+): { readonly config: Config; readonly faults: readonly ConfigFault[] } {
   const reader = new ConfigReader(text, home);
   const profiles = reader.read();
-  if (reader.faults.length === 0) return { path, profiles };
-  const next = 'correct the file and try again';
-  throw new WireError('config', { tried: `use ${path}`, answered: reader.faults.join('; '), next });
+  return { config: { path, profiles }, faults: reader.faults };
+}
+
+function faultLine({ line, key, fault }: ConfigFault): string {
+  return `line ${line}: ${key === '' ? '' : `${key} `}${fault}`;
 }
 
 /** Walks the document once and collects faults on the way. */
 class ConfigReader {
-  readonly faults: string[] = [];
+  readonly faults: ConfigFault[] = [];
   readonly #text: string;
   readonly #home: string | undefined;
   readonly #lines = new LineCounter();
@@ -78,11 +94,11 @@ class ConfigReader {
   read(): ReadonlyMap<string, Profile> {
     const profiles = new Map<string, Profile>();
     if (this.#text.length > MAX_CONFIG_CHARS) {
-      this.faults.push('the file is larger than 1 MiB');
+      this.#fault(undefined, '', 'the file is larger than 1 MiB');
       return profiles;
     }
     const document = parseDocument(this.#text, { lineCounter: this.#lines, prettyErrors: false });
-    for (const error of document.errors) this.#fault(error.pos[0], undefined, error.message);
+    for (const error of document.errors) this.#fault(error.pos[0], '', error.message);
     if (this.faults.length > 0 || document.contents === null) return profiles;
     this.#entries(document.contents, '', (key, value, pair) => {
       if (key !== 'profiles') {
@@ -99,6 +115,7 @@ class ConfigReader {
 
   #profile(name: string, body: Node | null, path: string): Profile {
     const settings: Partial<Record<OptionName, unknown>> = {};
+    const lines = new Map<OptionName, number>();
     const mounts = new Map<string, MountEntry>();
     const names = Object.keys(options) as OptionName[];
     this.#entries(body, path, (key, value, pair) => {
@@ -118,10 +135,12 @@ class ConfigReader {
       }
       const { parse }: Option<unknown> = options[option];
       const parsed = this.#scalar(value, pair, at, parse);
-      if (parsed !== undefined) settings[option] = parsed;
+      if (parsed === undefined) return;
+      settings[option] = parsed;
+      lines.set(option, this.#lineAt(start(pair.key)));
     });
     // Each value came out of its own option's parse.
-    return { name, settings: settings as Settings, mounts };
+    return { name, settings: settings as Settings, lines, mounts };
   }
 
   #mount(name: string, body: Node | null, path: string, pair: Pair): MountEntry | undefined {
@@ -184,14 +203,17 @@ class ConfigReader {
   }
 
   #unknownKey(pair: Pair, path: string, known: readonly string[]): void {
-    this.#fault(start(pair.key), path, `is not known here: known are ${known.join(', ')}`);
+    const meant = nearestWord(path.slice(path.lastIndexOf('.') + 1), known);
+    const next = meant === undefined ? `known are ${known.join(', ')}` : `is ${meant} meant?`;
+    this.#fault(start(pair.key), path, `is not known here: ${next}`);
   }
 
-  #fault(offset: number | undefined, path: string | undefined, fault: string): void {
-    const line = offset === undefined ? 1 : this.#lines.linePos(offset).line;
-    this.faults.push(
-      `line ${line}: ${path === undefined || path === '' ? '' : `${path} `}${fault}`,
-    );
+  #fault(offset: number | undefined, key: string, fault: string): void {
+    this.faults.push({ line: this.#lineAt(offset), key, fault });
+  }
+
+  #lineAt(offset: number | undefined): number {
+    return offset === undefined ? 1 : this.#lines.linePos(offset).line;
   }
 }
 

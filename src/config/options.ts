@@ -13,9 +13,11 @@ import {
   consistencies,
   type Encryption,
   encryptions,
+  type MetricsPlace,
   parseBytesFrom,
   parseChoice,
   parseHosts,
+  parseMetricsPlace,
   parseMs,
   parsePath,
   parseScopes,
@@ -76,6 +78,9 @@ interface OptionTable {
   readonly kmsKey: Option<string>;
   readonly storageClass: Option<string>;
   readonly acl: Option<string>;
+  readonly metrics: Option<MetricsPlace>;
+  readonly accessLog: Option<string>;
+  readonly auditLog: Option<string>;
   readonly ca: Option<string>;
   readonly insecureHosts: Option<readonly string[]>;
   readonly endpointHosts: Option<readonly string[]>;
@@ -331,6 +336,28 @@ export const options: OptionTable = {
     key: 'acl',
     parse: parseWord,
     help: 'canned ACL of what is written, such as bucket-owner-full-control',
+  },
+  metrics: {
+    flag: '--metrics [address]',
+    environment: 'WIRE_METRICS',
+    key: 'metrics',
+    parse: parseMetricsPlace,
+    help: 'serve metrics for Prometheus on 127.0.0.1:PORT, or on a free port that `wire status` shows',
+    fallback: 'off',
+  },
+  accessLog: {
+    flag: '--access-log <file>',
+    environment: 'WIRE_ACCESS_LOG',
+    key: 'access-log',
+    parse: parsePath,
+    help: 'note each operation of programs there, a line of JSON each',
+  },
+  auditLog: {
+    flag: '--audit-log <file>',
+    environment: 'WIRE_AUDIT_LOG',
+    key: 'audit-log',
+    parse: parsePath,
+    help: 'note each change of a bucket there, a line of JSON each; `off`: nowhere (default: audit.log in the folder of logins)',
   },
   ca: {
     flag: '--ca <path>',

@@ -13,4 +13,8 @@ export function bad(fault: string): Parsed<never> {
 }
 
 /** Reads one value, as a person typed it. */
-export type Parse<T> = (text: string) => Parsed<T>;
+export interface Parse<T> {
+  (text: string): Parsed<T>;
+  /** What can be said, where that is one of a few words. */
+  readonly words?: readonly string[];
+}

@@ -2,7 +2,7 @@
 import { WireError } from '../lib/wire-error.ts';
 import type { Config, Profile } from './config.ts';
 
-const noProfile: Profile = { name: '', settings: {}, mounts: new Map() };
+const noProfile: Profile = { name: '', settings: {}, lines: new Map(), mounts: new Map() };
 
 /**
  * The profile `wanted`; without one the profile named `default`, else the only one there is, else

@@ -1,6 +1,6 @@
 /** SOURCE of `wire mount`: what appears under the mount point. */
 import { bad, good, type Parsed } from './parsed.ts';
-import { parseName } from './values.ts';
+import { parseName, parseUrl } from './values.ts';
 
 /** Objects of one bucket below a prefix ('' or ending in '/'), or every bucket one may list. */
 export type Source =
@@ -24,6 +24,39 @@ export function parseSource(text: string): Parsed<SourceArgument> {
   if (/^[a-z0-9+.-]+:/i.test(text)) return bad(`has a scheme that wire does not know: ${forms}`);
   const name = parseName(text);
   return name.ok ? good({ kind: 'named', name: name.value }) : bad(`is not a source: ${forms}`);
+}
+
+/** The address of a bucket: where its store is, and what of it is meant. */
+export interface Address {
+  readonly endpoint: string;
+  readonly source: Source;
+}
+
+/** Whether `text` is meant as the address of a bucket. */
+export function isAddress(text: string): boolean {
+  return /^https?:/i.test(text);
+}
+
+/** `https://HOST[:PORT]/BUCKET[/PREFIX]`, percent-encoded as addresses are. */
+export function parseAddress(text: string): Parsed<Address> {
+  // Not by URL: that resolves "..", and would mount another prefix than was typed.
+  const [, host = '', rest = ''] = /^(https?:\/\/[^/?#]*)\/?(.*)$/is.exec(text) ?? [];
+  const endpoint = parseUrl(host);
+  if (!endpoint.ok) return endpoint;
+  if (/[?#]/.test(rest)) return bad('must not have a ?query or #fragment');
+  const decoded = decode(rest);
+  if (decoded === undefined) return bad('is not percent-encoded as an address: write % as %25');
+  if (decoded === '') return bad('names no bucket: write https://HOST[:PORT]/BUCKET[/PREFIX]');
+  const source = parseBucket(decoded);
+  return source.ok ? good({ endpoint: new URL(host).origin, source: source.value }) : source;
+}
+
+function decode(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function parseBucket(rest: string): Parsed<Source> {

@@ -86,17 +86,21 @@ export function parseBytesFrom(least: number): Parse<number> {
 
 /** One of a few words. */
 export function parseChoice<const Word extends string>(words: readonly Word[]): Parse<Word> {
-  return (text) => {
+  const parse = (text: string): Parsed<Word> => {
     const word = words.find((known) => known === text);
     return word === undefined ? bad(`is none of ${words.join(', ')}`) : good(word);
   };
+  return Object.assign(parse, { words });
 }
 
 /** `on` or `off`. */
-export const parseSwitch: Parse<boolean> = (text) => {
-  if (text === 'on' || text === 'true') return good(true);
-  return text === 'off' || text === 'false' ? good(false) : bad('is neither on nor off');
-};
+export const parseSwitch: Parse<boolean> = Object.assign(
+  (text: string): Parsed<boolean> => {
+    if (text === 'on' || text === 'true') return good(true);
+    return text === 'off' || text === 'false' ? good(false) : bad('is neither on nor off');
+  },
+  { words: ['on', 'off'] },
+);
 
 /** Ways to get an access token, in the order in which they are looked for. */
 export const tokenSourceNames = [
@@ -144,6 +148,20 @@ export const parseHosts: Parse<readonly string[]> = (text) => {
   )
     ? good(hosts.map((host) => host.toLowerCase()))
     : bad('is not a list of hosts such as iam.example.org or 10.0.0.1:8443');
+};
+
+/** Port of 127.0.0.1 where metrics are served, 0 for any free one; or nowhere. */
+export type MetricsPlace = number | 'off';
+
+/** `on`, `off`, `9345` or `127.0.0.1:9345`: no other address is served. */
+export const parseMetricsPlace: Parse<MetricsPlace> = (text) => {
+  if (text === 'off') return good('off');
+  if (text === 'on') return good(0);
+  const [, digits] = /^(?:(?:127\.0\.0\.1|localhost):)?(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits ?? Number.NaN);
+  return port >= 1 && port <= 65_535
+    ? good(port)
+    : bad('is neither on, off nor a port of 127.0.0.1 such as 127.0.0.1:9345');
 };
 
 /** A path as typed; a relative one counts from where the command was started. */

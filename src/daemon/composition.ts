@@ -4,6 +4,7 @@ import { ensurePrivateDir } from '../config/paths.ts';
 import { resolveMountPoint } from '../fuse/linux/mount-point.ts';
 import { forceUnmount, listMounts } from '../fuse/linux/unmount.ts';
 import { openNetwork } from '../net/network.ts';
+import type { Actor } from './audit-log.ts';
 import { ContentCache, cachePlanOf, cacheUsage, clearCache } from './content-cache.ts';
 import { findProcesses } from './control-client.ts';
 import { ControlServer } from './control-server.ts';
@@ -11,6 +12,7 @@ import type { Daemon, MountsRequest } from './daemon.ts';
 import { knownLogins, logIn, logOut } from './identity.ts';
 import { issueCredentials, serveCredentials } from './issue-credentials.ts';
 import { discardLeft, exportLeft, listLeft } from './left-behind.ts';
+import { metricsText, processFigures } from './metrics.ts';
 import { removeMadeOf } from './mount-point.ts';
 import { type MountEvents, MountProcess } from './mount-process.ts';
 import { connectionOf } from './mount-specs.ts';
@@ -18,12 +20,15 @@ import { tendFiles } from './mounted-files.ts';
 import { type OwnPlace, refuseOwnPlaces } from './own-places.ts';
 import { getToken } from './printed-token.ts';
 import { createParts } from './real-parts.ts';
-import { composeStatus, servedMounts } from './status.ts';
+import { composeStatus, type Status, servedMounts, withMounts } from './status.ts';
 import type { StopSignals } from './stop-signals.ts';
 import type { Surroundings } from './surroundings.ts';
+import { withOwner } from './token-owner.ts';
 import { openTokens } from './tokens.ts';
 import { unmountAnywhere } from './unmount.ts';
+import { Watching } from './watching.ts';
 import { whoAmI } from './who-am-i.ts';
+import { YoungGeneration } from './young-generation.ts';
 
 /** What is known before it is said how servers are reached. */
 export type ProcessFacts = Omit<Surroundings, 'network' | 'http'>;
@@ -59,14 +64,23 @@ function createDaemon(surroundings: Surroundings): Daemon {
       await forceUnmount(path, signal);
       await removeMadeOf(path, paths.runtimeDir);
     },
-    status: async (signal) => {
-      const [processes, kernel, logins, left] = await Promise.all([
-        findProcesses(paths.runtimeDir, signal),
-        listMounts(signal),
-        knownLogins(surroundings, signal),
-        listLeft(surroundings).catch(() => []),
-      ]);
-      return composeStatus(processes, kernel, logins, left);
+    status: async (signal) => await statusOf(surroundings, signal),
+    statusAgain: async (before, signal) => {
+      const found = [findProcesses(paths.runtimeDir, signal), listMounts(signal)] as const;
+      const [processes, kernel] = await Promise.all(found);
+      return withMounts(before, processes, kernel);
+    },
+    checkUp: async (request, events, signal) => {
+      const { checkUp } = await import('./doctor/checkup.ts');
+      const status = async (until: AbortSignal): Promise<Status> =>
+        await statusOf(surroundings, until);
+      return await checkUp(request, events, { surroundings, status }, signal);
+    },
+    report: async (request, events, signal) => {
+      const { writeReport } = await import('./report/report.ts');
+      const status = async (until: AbortSignal): Promise<Status> =>
+        await statusOf(surroundings, until);
+      return await writeReport(request, events, { surroundings, status }, signal);
     },
     files: async (verb, path, progress, signal) =>
       await tendFiles(verb, path, progress, paths.runtimeDir, signal),
@@ -81,20 +95,43 @@ function createDaemon(surroundings: Surroundings): Daemon {
       await issueCredentials(request, events, surroundings, signal),
     serveCredentials: async (request, events, signal) =>
       await serveCredentials(request, events, surroundings, signal),
+    listBuckets: async (settings, signal) => {
+      const { listBuckets } = await import('./bucket-list.ts');
+      return await listBuckets(settings, surroundings, signal);
+    },
     whoAmI: async (settings, signal) => await whoAmI(settings, surroundings, signal),
     token: async (request, signal) => await getToken(request, surroundings, signal),
   };
 }
 
+/** Of every process of this user. */
+async function statusOf(surroundings: Surroundings, signal: AbortSignal): Promise<Status> {
+  const { paths } = surroundings;
+  const [processes, kernel, logins, left] = await Promise.all([
+    findProcesses(paths.runtimeDir, signal),
+    listMounts(signal),
+    knownLogins(surroundings, signal),
+    listLeft(surroundings).catch(() => []),
+  ]);
+  return composeStatus(processes, kernel, logins, left);
+}
+
 /** What is read or written while a mount is served. */
-function ownPlaces({ paths, logFile }: Surroundings, cacheDir: string): readonly OwnPlace[] {
+function ownPlaces(
+  { paths, logFile }: Surroundings,
+  cacheDir: string,
+  { accessLog, auditLog }: Settings,
+): readonly OwnPlace[] {
   const { configFile, stateDir, runtimeDir } = paths;
+  const namesAudit = auditLog !== undefined && auditLog !== 'off';
   return [
     { what: 'the configuration', path: configFile },
     { what: 'the folder of logins and unsaved files', path: stateDir },
     { what: 'the folder of control sockets', path: runtimeDir },
     { what: 'the cache', path: cacheDir },
     ...(logFile === undefined ? [] : [{ what: 'the log file', path: logFile }]),
+    ...(accessLog === undefined ? [] : [{ what: 'the access log', path: accessLog }]),
+    ...(namesAudit ? [{ what: 'the audit log', path: auditLog }] : []),
   ];
 }
 
@@ -108,26 +145,49 @@ async function mountAll(
   const { paths, uid, pid, version, clock, log, atExit } = surroundings;
   // What the command line lacks is told before what the machine lacks.
   await using chosen = await openTokens(request.settings, surroundings, signal);
-  const { issuer, tokens } = chosen;
+  const { issuer, source: tokenSource } = chosen;
+  const owned = withOwner(chosen.tokens);
+  const { tokens } = owned;
   const connection = connectionOf(chosen.settings, issuer);
   // A token that wire cannot renew and that has expired: no folder need be taken for that.
   if (chosen.fixed) await tokens.accessToken(0, signal);
   const plan = cachePlanOf(chosen.settings, surroundings);
-  const places = ownPlaces(surroundings, plan.folder);
+  const places = ownPlaces(surroundings, plan.folder, chosen.settings);
   for (const { mountPoint } of request.mounts) await refuseOwnPlaces(mountPoint, places);
   await ensurePrivateDir(paths.stateDir, uid, signal);
   await ensurePrivateDir(paths.runtimeDir, uid, signal);
   await using content = new ContentCache(plan, surroundings);
-  const parts = createParts(tokens, content, chosen.settings, surroundings);
+  const actor = (): Actor => ({ issuer, subject: owned.subject, tokenSource });
+  const warn = (line: string): void => events.warn?.(line);
+  await using watching = await Watching.open(
+    { settings: chosen.settings, actor, warn },
+    surroundings,
+  );
+  const parts = {
+    ...createParts(tokens, content, chosen.settings, surroundings),
+    ...watching.parts,
+  };
+  using young = new YoungGeneration();
+  young.hold();
   const mounts = new MountProcess(parts, events);
   const dying = atExit(() => mounts.crash());
   const startedMs = clock.now();
+  const metrics = (): string => {
+    const { auditFailures, accessDropped } = watching;
+    const process = processFigures({ version, startedMs, auditFailures, accessDropped });
+    return metricsText(process, mounts.watched);
+  };
+  await watching.serve(metrics, signal);
   const control = await ControlServer.listen({
     runtimeDir: paths.runtimeDir,
     pid,
     log,
     verbs: {
-      status: () => ({ pid, version, startedMs, mounts: mounts.status }),
+      status: () => {
+        const { status } = mounts;
+        return { pid, version, startedMs, mounts: status, watching: watching.status };
+      },
+      metrics,
       unmount: async ({ mountPoint, lazy }, until) =>
         await mounts.unmount(mountPoint, lazy ? 'lazy' : 'wait', until),
       files: async (asked, progress, until) => await mounts.files(asked, progress, until),

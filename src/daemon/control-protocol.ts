@@ -1,9 +1,9 @@
 /**
- * What is said over a control socket: HTTP/1.1 with JSON bodies. `GET /status` answers
- * `ProcessStatus`; `POST /unmount` takes `UnmountRequest` and answers `{}`; `POST /files` takes
- * `FilesRequest` and answers a line of JSON for each `FileProgress`, the last one when it is done,
- * or a line with `refusal`. A refusal is a status of 400 or more with `Refusal`. No verb gives out
- * a token or a key, nor names an endpoint.
+ * What is said over a control socket: HTTP/1.1 with JSON bodies, `Host: localhost`. `GET /status`
+ * answers `ProcessStatus`; `GET /metrics` what Prometheus reads; `POST /unmount` takes
+ * `UnmountRequest` and answers `{}`; `POST /files` takes `FilesRequest` and answers a line of JSON for
+ * each `FileProgress`, the last one when it is done, or a line with `refusal`. A refusal is a status
+ * of 400 or more with `Refusal`. No verb gives out a token or a key, nor names an endpoint.
  */
 import { KiB, MiB } from '../lib/bytes.ts';
 import {
@@ -18,8 +18,8 @@ import { type FileProgress, type FileVerb, fileVerbs } from './mount-parts.ts';
 /** A request names a path or two: PATH_MAX is 4096 bytes, six times that when escaped. */
 export const MAX_REQUEST_BYTES: number = 32 * KiB;
 
-/** An answer lists mounts: some hundred bytes each. */
-export const MAX_ANSWER_BYTES: number = MiB;
+/** An answer lists mounts: some KiB each, a hundred of them where files could not be saved. */
+export const MAX_ANSWER_BYTES: number = 16 * MiB;
 
 /** A request that has not arrived by then is given up. */
 export const REQUEST_MS = 5_000;
@@ -30,6 +30,20 @@ export interface ProcessStatus {
   readonly version: string;
   readonly startedMs: number;
   readonly mounts: readonly MountStatus[];
+  /** How its mounts are watched; absent in the status of an older wire. */
+  readonly watching?: WatchingStatus;
+}
+
+/** Where a process tells what it does, besides its log. */
+export interface WatchingStatus {
+  /** For Prometheus: `http://127.0.0.1:PORT/metrics`. */
+  readonly metricsUrl?: string;
+  readonly auditLog?: string;
+  /** Changes that the audit log could not take; absent where it took all. */
+  readonly auditFailures?: number;
+  readonly accessLog?: string;
+  /** Operations that the access log could not take. */
+  readonly accessDropped?: number;
 }
 
 export interface UnmountRequest {

@@ -1,11 +1,12 @@
 /**
  * The control socket of one process that mounts, in the runtime folder. The folder lets nobody
- * else in (0700, checked): that is the guard. Requests are small, few and quick, or they are cut.
+ * else in (0700, checked), and who connects must be the socket's owner or root. Requests are small,
+ * few and quick, or they are cut; so are connections on which nobody takes the answer.
  */
-
 import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Log } from '../lib/log.ts';
 import { WireError } from '../lib/wire-error.ts';
@@ -20,7 +21,9 @@ import {
   refusalOf,
   type UnmountRequest,
 } from './control-protocol.ts';
+import { METRICS_TYPE } from './metrics-text.ts';
 import type { FileProgress } from './mount-parts.ts';
+import { peerUidOf } from './peer.ts';
 
 /** sockaddr_un.sun_path holds 108 bytes on Linux and 104 on macOS, with the NUL. */
 const MAX_SOCKET_PATH_BYTES = 103;
@@ -37,6 +40,8 @@ export const socketSuffix = '.sock';
 /** What the socket's owner does when asked. */
 export interface ControlVerbs {
   status(): ProcessStatus;
+  /** In the text format of Prometheus. */
+  metrics(): string;
   unmount(request: UnmountRequest, signal: AbortSignal): Promise<void>;
   files(
     request: FilesRequest,
@@ -50,8 +55,10 @@ export interface ControlServerOptions {
   readonly pid: number;
   readonly verbs: ControlVerbs;
   readonly log: Log;
-  /** Time for a request to arrive; default `REQUEST_MS`. */
+  /** Time for a request to arrive, and for its answer to be taken; default `REQUEST_MS`. */
   readonly requestMs?: number;
+  /** Who is at the other end; undefined where that cannot be said. Default: as the system says. */
+  readonly peerUid?: (socket: Socket) => number | undefined;
 }
 
 export class ControlServer implements AsyncDisposable {
@@ -61,10 +68,12 @@ export class ControlServer implements AsyncDisposable {
   readonly #log: Log;
   /** Requests that are being answered. */
   readonly #answering = new Set<Promise<void>>();
+  readonly #timeLimit: number;
 
   private constructor(path: string, options: ControlServerOptions) {
     const timeLimit = options.requestMs ?? REQUEST_MS;
     this.path = path;
+    this.#timeLimit = timeLimit;
     this.#verbs = options.verbs;
     this.#log = options.log;
     this.#server = createServer(
@@ -83,7 +92,16 @@ export class ControlServer implements AsyncDisposable {
       },
     );
     this.#server.maxConnections = MAX_CONNECTIONS;
-    this.#server.on('connection', (socket) => socket.unref());
+    // What is sent behind a request is not looked at.
+    this.#server.maxRequestsPerSocket = 1;
+    const { peerUid = peerUidOf } = options;
+    this.#server.on('connection', (socket: Socket) => {
+      socket.unref();
+      if (!isWelcome(peerUid(socket))) {
+        this.#log.warn('control connection refused', { uid: peerUid(socket) });
+        socket.destroy();
+      }
+    });
   }
 
   /** @throws WireError `config` when the socket cannot be made. */
@@ -119,6 +137,8 @@ export class ControlServer implements AsyncDisposable {
   /** Never rejects. Resolves when the answer is out or nobody waits for it any more. */
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const gone = new AbortController();
+    // A request that was cut off has none any more.
+    const { socket } = request;
     const closed = new Promise<void>((resolve) => {
       response.once('close', () => {
         gone.abort();
@@ -126,12 +146,17 @@ export class ControlServer implements AsyncDisposable {
       });
     });
     try {
+      refuseForeign(request);
       if (verbOf(request) === 'POST /files') await this.#tend(request, response, gone.signal);
-      else send(response, 200, await this.#do(request, gone.signal));
+      else if (verbOf(request) === 'GET /metrics') {
+        sendText(response, 200, METRICS_TYPE, this.#verbs.metrics());
+      } else send(response, 200, await this.#do(request, gone.signal));
     } catch (error) {
       this.#log.debug('control request refused', { error });
       send(response, error instanceof WireError ? 400 : 500, refusalOf(error));
     }
+    // The work may take as long as it likes, but not the taking of its answer.
+    socket.setTimeout(this.#timeLimit, () => socket.destroy());
     await closed;
   }
 
@@ -167,6 +192,24 @@ export class ControlServer implements AsyncDisposable {
   }
 }
 
+/** The owner, and root, from whom nothing is hidden anyway. */
+function isWelcome(uid: number | undefined): boolean {
+  return uid === undefined || uid === 0 || uid === process.geteuid?.();
+}
+
+/**
+ * No browser can reach a Unix socket, but a proxy that a page talks to can: neither another name
+ * than that of this machine, nor a request that says which page it is from, is one of ours.
+ *
+ * @throws WireError `usage`.
+ */
+function refuseForeign({ headers }: IncomingMessage): void {
+  const { host = '', origin } = headers;
+  const isOurs = host === 'localhost' && origin === undefined;
+  if (isOurs && headers['sec-fetch-site'] === undefined) return;
+  throw new WireError('usage', { tried: 'control mounts', answered: 'another Host, or an Origin' });
+}
+
 function verbOf({ method = '', url = '' }: IncomingMessage): string {
   return `${method} ${url}`;
 }
@@ -185,8 +228,11 @@ async function readBody(request: IncomingMessage): Promise<string> {
 }
 
 function send(response: ServerResponse, status: number, body: unknown): void {
+  sendText(response, status, 'application/json', JSON.stringify(body));
+}
+
+function sendText(response: ServerResponse, status: number, type: string, text: string): void {
   if (response.destroyed || response.headersSent) return;
-  const text = JSON.stringify(body);
-  response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
+  response.writeHead(status, { 'content-type': type, connection: 'close' });
   response.end(text);
 }

@@ -5,7 +5,11 @@
 
 import type { Settings } from '../config/options.ts';
 import type { Source } from '../config/source.ts';
+import type { ListedBuckets } from './bucket-list.ts';
 import type { CacheUsage, ClearedCache } from './content-cache.ts';
+import type { CheckupEvents } from './doctor/checkup.ts';
+import type { Finding } from './doctor/finding.ts';
+import type { CheckupRequest } from './doctor/visit.ts';
 import type { LoginEvents, LoginInput, LoginOutcome, LogoutOutcome } from './identity.ts';
 import type {
   CredentialsEvents,
@@ -17,6 +21,7 @@ import type { LeftFile } from './left-behind.ts';
 import type { FileProgress, FileVerb, MountOptions, TransportName } from './mount-parts.ts';
 import type { MountEvents } from './mount-process.ts';
 import type { PrintedToken, TokenRequest } from './printed-token.ts';
+import type { Report, ReportRequest } from './report/report.ts';
 import type { Status } from './status.ts';
 import type { StopSignals } from './stop-signals.ts';
 import type { UnsavedRest } from './unmount.ts';
@@ -78,6 +83,9 @@ export interface Daemon {
 
   status(signal: AbortSignal): Promise<Status>;
 
+  /** Mounts as they are now; logins and what is left behind, which take longer, as `before`. */
+  statusAgain(before: Status, signal: AbortSignal): Promise<Status>;
+
   /**
    * Does `verb` with what lies at `path` and below it, in whichever mount that is.
    *
@@ -122,8 +130,29 @@ export interface Daemon {
     signal: AbortSignal,
   ): Promise<void>;
 
+  /** The buckets that one may list. @throws WireError as a mount. */
+  listBuckets(settings: Settings, signal: AbortSignal): Promise<ListedBuckets>;
+
   /** Who wire is with `settings`, and where its tokens come from. */
   whoAmI(settings: Settings, signal: AbortSignal): Promise<WhoAmI>;
+
+  /**
+   * Looks at this machine, the login, its provider and the store. What is written for that to a
+   * bucket is gone when it returns, also by an abort.
+   */
+  checkUp(
+    request: CheckupRequest,
+    events: CheckupEvents,
+    signal: AbortSignal,
+  ): Promise<readonly Finding[]>;
+
+  /**
+   * Writes an archive for those who maintain wire, without a secret in it, to a new file that is
+   * this person's alone.
+   *
+   * @throws WireError `config` when it cannot be written there, `exists` when something is there.
+   */
+  report(request: ReportRequest, events: CheckupEvents, signal: AbortSignal): Promise<Report>;
 
   /** An access token for another program. @throws WireError as `printed-token.ts`. */
   token(request: TokenRequest, signal: AbortSignal): Promise<PrintedToken>;

@@ -1,31 +1,29 @@
 /** The log file of a process: one JSON object a line, for our eyes only. */
-import { closeSync, constants, fstatSync, openSync, renameSync, writeSync } from 'node:fs';
+import { MiB } from '../lib/bytes.ts';
 import type { LogSink } from '../lib/log.ts';
+import { LineFile, olderFileOf } from './line-file.ts';
 
 /** At this size a new file is begun and one old one kept: some months of a daemon's `info`. */
-const MAX_LOG_BYTES = 10 * 1024 * 1024;
+const limits = { maxBytes: 10 * MiB, older: 1 };
 
-const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
+/** Where the log was until it was begun anew. */
+export function olderLogOf(path: string): string {
+  return olderFileOf(path, 1);
+}
 
 /**
- * Opens `path` for appending. Lines are written at once and whole: after a crash the last one is
- * there, and several processes may share the file.
+ * Opens `path` for appending, as a `LineFile`: a mount lives for months, and so does its log.
  *
  * @throws the system's error.
  */
 export function openLogFile(path: string): LogSink & Disposable {
-  let fd = openSync(path, flags, 0o600);
-  if (fstatSync(fd).size > MAX_LOG_BYTES) {
-    closeSync(fd);
-    renameSync(path, `${path}.1`);
-    fd = openSync(path, flags, 0o600);
-  }
+  const file = new LineFile(path, limits);
   const write = (line: string): void => {
     try {
-      writeSync(fd, `${line}\n`);
+      file.write(line);
     } catch {
       // A full disk must not stop a mount; there is nowhere to tell it.
     }
   };
-  return Object.assign(write, { [Symbol.dispose]: () => closeSync(fd) });
+  return Object.assign(write, { [Symbol.dispose]: () => file[Symbol.dispose]() });
 }

@@ -12,11 +12,14 @@ import type { WriteBackFigures } from '../fs/write-back.ts';
 
 export { type FileProgress, type FileVerb, fileVerbs } from '../fs/tending.ts';
 
+import type { OperationTimes } from '../fuse/operation-times.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { KeepOptions } from '../s3/write-headers.ts';
 import type { ObjectStore, ObjectStores } from '../store/object-store.ts';
+import type { Places } from './access-watch.ts';
 import type { Enforcement } from './canary.ts';
+import type { ChangeListener } from './changes.ts';
 import type { MountPoint, MountPointRequest } from './mount-point.ts';
 
 /** Whose credentials are used where. Mounts that agree in all of it share one login and lease. */
@@ -104,7 +107,8 @@ export interface StoreLease extends AsyncDisposable {
  * be, and ends every operation.
  */
 export interface Attachment extends AsyncDisposable {
-  serve(fileSystem: FileSystem, log: Log): KernelCache;
+  /** `times` is told of each reply. */
+  serve(fileSystem: FileSystem, log: Log, times?: OperationTimes): KernelCache;
   /** The kernel has let go of the mount. */
   readonly ended: Promise<void>;
   /** @throws WireError `mount-point` when it is in use and `mode` is 'wait'. */
@@ -125,6 +129,8 @@ export interface FilesInHand {
   readonly writeBack?: WriteBackFigures;
   /** What was read, and from where; absent where nobody counts. */
   readonly reading?: ReaderFigures;
+  /** Files on their way to the store. */
+  readonly uploads?: number;
 }
 
 export interface FailedSave {
@@ -137,7 +143,7 @@ export interface FailedSave {
 }
 
 /** The file system of a mount, with what its owner does besides serving it. */
-export interface MountedFileSystem extends FileSystem, AsyncDisposable {
+export interface MountedFileSystem extends FileSystem, Places, AsyncDisposable {
   readonly state: FilesInHand;
   /** What the kernel keeps of it can be told from now on. */
   keptBy(kernel: KernelCache): void;
@@ -176,4 +182,8 @@ export interface MountParts {
   deviceOf(path: string): Promise<number>;
   /** Processes that keep `mountPoint` busy, as `name (pid)`, as far as one may see them. */
   usersOf(mountPoint: string): Promise<readonly string[]>;
+  /** Hears of each change of a bucket that a mount makes; absent where nobody keeps account. */
+  changes?(mountPoint: string): ChangeListener | undefined;
+  /** `fileSystem`, its operations noted one by one; absent where nobody asked for that. */
+  noted?(fileSystem: MountedFileSystem, mountPoint: string): FileSystem | undefined;
 }

@@ -13,6 +13,7 @@
 import { LinkedAbort } from '../lib/abort.ts';
 import { WireError } from '../lib/wire-error.ts';
 import type { FilesRequest } from './control-protocol.ts';
+import type { WatchedMount } from './metrics.ts';
 import { type LiveMount, type MountStatus, startMount } from './mount.ts';
 import type {
   Attachment,
@@ -47,6 +48,11 @@ export class MountProcess {
 
   get status(): readonly MountStatus[] {
     return this.#mounts.map((mount) => mount.status);
+  }
+
+  /** What its mounts are seen to do, for metrics. */
+  get watched(): readonly WatchedMount[] {
+    return this.#mounts.map(({ status, watch }) => ({ status, watch }));
   }
 
   /**

@@ -29,7 +29,9 @@ import type {
   StoreLease,
 } from './mount-parts.ts';
 import { type MountPoint, removeMade } from './mount-point.ts';
+import { MountWatch, type WatchedWork } from './mount-watch.ts';
 import { checkStore } from './store-check.ts';
+import { watchedRoot } from './store-watch.ts';
 
 /** Longest wait for the first answer of our own mount; it needs one listing at most. */
 const ROOT_STAT_MS = 30_000;
@@ -55,6 +57,10 @@ export interface MountStatus {
   readonly failures: readonly FailedSave[];
   readonly writeBack?: FilesInHand['writeBack'];
   readonly reading?: FilesInHand['reading'];
+  /** Files on their way to the bucket just now. */
+  readonly uploads?: number | undefined;
+  /** How long its work takes; absent in the status of an older wire. */
+  readonly work?: WatchedWork;
 }
 
 /** What a mount holds while it lives. */
@@ -63,18 +69,19 @@ interface Held {
   readonly attached: Attachment;
   readonly lease: StoreLease;
   readonly fileSystem: MountedFileSystem;
+  readonly watch: MountWatch;
 }
 
 /**
  * Mounts `spec` and returns when a stat of its root has answered.
  *
- * @param watch told of the kernel mount as soon as it exists, so that a dying process can undo it.
+ * @param attachedTo told of the kernel mount as soon as it exists, so that a dying process can undo it.
  * @throws WireError of the step that failed; nothing is left behind then.
  */
 export async function startMount(
   spec: MountSpec,
   parts: MountParts,
-  watch: (attached: Attachment) => void,
+  attachedTo: (attached: Attachment) => void,
   signal: AbortSignal,
 ): Promise<LiveMount> {
   const log = parts.log.with({ mountPoint: spec.mountPoint });
@@ -83,20 +90,22 @@ export async function startMount(
     const point = await parts.prepare(spec, signal);
     closers.defer(async () => await removeMade(point));
     const attached = await parts.attach(spec, point, signal);
-    watch(attached);
+    attachedTo(attached);
     closers.defer(async () => await letGo(attached, log));
     log.info('attached');
     const lease = closers.use(await parts.connect(spec, signal));
     await checkStore(spec, lease.stores, signal);
-    const fileSystem = closers.use(
-      await parts.fileSystem(rootOf(spec, lease), spec, point, signal),
-    );
+    const watch = new MountWatch(parts.clock);
+    const root = watchedRoot(rootOf(spec, lease), watch.requests, parts.changes?.(point.path));
+    const fileSystem = closers.use(await parts.fileSystem(root, spec, point, signal));
     // Before the file system is closed: nobody may be served by a closed one.
     closers.defer(async () => await letGo(attached, log));
-    fileSystem.keptBy(attached.serve(fileSystem, log));
+    const served = parts.noted?.(fileSystem, point.path) ?? fileSystem;
+    fileSystem.keptBy(attached.serve(served, log, watch.operations));
     await answersAtRoot(point, parts, signal);
     log.info('ready');
-    return new LiveMount(spec, parts, { point, attached, lease, fileSystem }, closers.move());
+    const held = { point, attached, lease, fileSystem, watch };
+    return new LiveMount(spec, parts, held, closers.move());
   } catch (error) {
     await closers[Symbol.asyncDispose]().catch((cause: unknown) => {
       log.error('clean-up failed', { error: cause });
@@ -178,8 +187,9 @@ export class LiveMount {
 
   get status(): MountStatus {
     const { source, readOnly, connection } = this.#spec;
-    const { openHandles, unsavedFiles, unsavedBytes, failures, writeBack, reading } =
-      this.#held.fileSystem.state;
+    const { fileSystem, watch } = this.#held;
+    const { openHandles, unsavedFiles, unsavedBytes, failures, writeBack, reading, uploads } =
+      fileSystem.state;
     return {
       mountPoint: this.mountPoint,
       source: formatSource(source),
@@ -198,7 +208,14 @@ export class LiveMount {
       failures,
       ...(writeBack !== undefined && { writeBack }),
       ...(reading !== undefined && { reading }),
+      ...(uploads !== undefined && { uploads }),
+      work: watch.figures,
     };
+  }
+
+  /** What it is seen to do, for metrics. */
+  get watch(): MountWatch {
+    return this.#held.watch;
   }
 
   /** What a stricter STS would have refused the token for, each as one line. */

@@ -1,6 +1,7 @@
 /** What there is: living mounts of every process, mounts whose process is gone, stored logins. */
 import { sameIssuer } from '../auth/issuer.ts';
 import type { FoundProcess } from './control-client.ts';
+import type { WatchingStatus } from './control-protocol.ts';
 import type { KnownLogins, LoginFacts, ServedMount } from './identity.ts';
 import type { LeftFile } from './left-behind.ts';
 import type { MountStatus } from './mount.ts';
@@ -19,8 +20,18 @@ export interface LostMountStatus {
   readonly state: 'dead' | 'silent';
 }
 
+/** A process that serves mounts. */
+export interface ServingProcess extends WatchingStatus {
+  readonly pid: number;
+  readonly version: string;
+  /** Ms since the epoch. */
+  readonly startedMs: number;
+}
+
 export interface Status {
   readonly mounts: readonly (LiveMountStatus | LostMountStatus)[];
+  /** By pid; absent where nothing is mounted. */
+  readonly processes?: readonly ServingProcess[];
   readonly logins: readonly LoginFacts[];
   /** What mounts that have ended have left on this machine; absent when there is nothing. */
   readonly left?: { readonly files: number; readonly bytes: number };
@@ -57,11 +68,30 @@ export function composeStatus(
     files: leftFiles.length,
     bytes: leftFiles.reduce((sum, { bytes }) => sum + bytes, 0),
   };
+  const serving = processes.map(({ status: { pid, version, startedMs, watching } }) => ({
+    ...{ pid, version, startedMs },
+    ...watching,
+  }));
   return {
     mounts,
+    ...(serving.length > 0 && { processes: serving.sort((a, b) => a.pid - b.pid) }),
     logins,
     ...(left.files > 0 && { left }),
     ...(trouble !== undefined && { loginsTrouble: trouble.toLine() }),
+  };
+}
+
+/** Pure: `mounts` as they are now, with the rest as it was `before`: that takes longer to find out. */
+export function withMounts(
+  before: Status,
+  processes: readonly FoundProcess[],
+  kernel: readonly KernelMount[],
+): Status {
+  const { logins, left, loginsTrouble } = before;
+  return {
+    ...composeStatus(processes, kernel, { logins }),
+    ...(left !== undefined && { left }),
+    ...(loginsTrouble !== undefined && { loginsTrouble }),
   };
 }
 

@@ -8,7 +8,7 @@ import { decodeJwt } from '../auth/jwt.ts';
 import { presentable } from '../auth/refusal.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { redactKnown, type Secret } from '../lib/secret.ts';
-import { WireError } from '../lib/wire-error.ts';
+import { WireError, type WireErrorFacts } from '../lib/wire-error.ts';
 import { exchange, type HttpOptions, type HttpReply } from '../net/http.ts';
 import type { Credentials } from './credential-source.ts';
 import { providerConcerns, type TokenConcern, tokenConcerns } from './preflight.ts';
@@ -49,6 +49,20 @@ export interface Lease {
 /** A server without any clock leeway (MinIO) takes a token only from the second after its making. */
 const TOO_YOUNG_MS = 2000;
 const TOO_YOUNG_WAIT_MS = 1500;
+
+/** A refusal of the token, or of the role for it, with the code that the STS gave. */
+export class TokenRefused extends WireError {
+  override readonly name = 'TokenRefused';
+  readonly code: string;
+  /** Its facts say more than the STS did: what the token or its provider gave away. */
+  readonly explained: boolean;
+
+  constructor(code: string, explained: boolean, facts: WireErrorFacts) {
+    super('identity-refused', facts);
+    this.code = code;
+    this.explained = explained;
+  }
+}
 
 /** Clocks closer than this count as equal: `Date` has whole seconds. */
 const CLOCK_RESOLUTION_MS = 2000;
@@ -171,7 +185,12 @@ function lifeOf({ expiresAtMs }: Credentials, reply: HttpReply, nowMs: number): 
 
 /** A reply without credentials: about the token, where more can be told, or about something else. */
 type RefusalReading =
-  | { readonly kind: 'token'; readonly tried: string; readonly answered: string }
+  | {
+      readonly kind: 'token';
+      readonly code: string;
+      readonly tried: string;
+      readonly answered: string;
+    }
   | { readonly kind: 'other'; readonly error: WireError };
 
 function readRefusal(request: AssumeRoleRequest, reply: HttpReply): RefusalReading {
@@ -195,7 +214,7 @@ function readRefusal(request: AssumeRoleRequest, reply: HttpReply): RefusalReadi
     const next = 'with --session-policy off wire asks for all rights of the role';
     return other(new PolicyRefused('identity-refused', { tried, answered, next }));
   }
-  return { kind: 'token', tried, answered };
+  return { kind: 'token', code, tried, answered };
 }
 
 async function providerConcern(
@@ -210,14 +229,14 @@ async function providerConcern(
 
 function explained(
   request: AssumeRoleRequest,
-  { tried, answered }: { readonly tried: string; readonly answered: string },
+  { code, tried, answered }: Extract<RefusalReading, { readonly kind: 'token' }>,
   concern: TokenConcern | undefined,
-): WireError {
+): TokenRefused {
   const facts =
     concern === undefined
       ? { tried, answered, next: nextOf(request) }
       : { tried, answered: `${answered}: ${concern.text}`, next: concern.next };
-  return new WireError('identity-refused', facts);
+  return new TokenRefused(code, concern !== undefined, facts);
 }
 
 function nextOf({ token, roleArn, durationSeconds }: AssumeRoleRequest): string {

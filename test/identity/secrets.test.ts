@@ -150,6 +150,8 @@ async function ask(session: Session): Promise<void> {
   for (const args of [['whoami'], ['whoami', '--explain'], ['whoami', '--json']]) {
     await session.wire(args);
   }
+  await session.wire(['doctor', `s3://${playground.bucket}`, ...scene.store, ...reach]);
+  await session.wire(['logs', '--lines', '100000']);
   const audience = ['--audience', playground.audience];
   expect((await session.wire(['token', ...reach, ...audience])).exitCode).toBe(0);
   expect((await session.wire(['token', '--json', ...reach, ...audience])).exitCode).toBe(0);

@@ -16,6 +16,7 @@ import {
   networkOptions,
   readingOptions,
   tokenOptions,
+  watchingOptions,
 } from '../setting-flags.ts';
 
 interface MountFlags {
@@ -33,7 +34,8 @@ export function addMount(program: Command, bind: Bind): void {
     .summary('make buckets appear as folders')
     .description(
       'Mount SOURCE on MOUNTPOINT, as often as named, and serve until Ctrl-C or `wire unmount`.\n\n' +
-        'SOURCE is s3://BUCKET[/PREFIX], s3:// for every bucket you may list, or the name of a mount\n' +
+        'SOURCE is s3://BUCKET[/PREFIX], s3:// for every bucket you may list, the address\n' +
+        'https://HOST[:PORT]/BUCKET[/PREFIX], which says the endpoint as well, or the name of a mount\n' +
         'in the profile. After a name that has a mountpoint there, MOUNTPOINT may be left out (an\n' +
         'argument with a / in it overrides it). With --profile alone: all its mounts.',
     )
@@ -42,6 +44,7 @@ export function addMount(program: Command, bind: Bind): void {
     ...credentialOptions,
     'expiryWaitSeconds',
     ...readingOptions,
+    ...watchingOptions,
     ...tokenOptions,
     ...networkOptions,
   ])
@@ -55,6 +58,7 @@ export function addMount(program: Command, bind: Bind): void {
   addExamples(command, [
     'wire mount s3://data ~/data --endpoint https://s3.example.org',
     'wire mount s3://data/2024 ~/data s3://scratch ~/scratch --daemon --mkdir',
+    'wire mount https://s3.example.org/data/2024 ~/data',
     'wire mount s3:// ~/buckets --read-only',
     'wire mount --profile work',
   ]);
@@ -62,16 +66,19 @@ export function addMount(program: Command, bind: Bind): void {
 
 async function runMount(context: CommandContext, command: Command): Promise<void> {
   const flags = command.opts<MountFlags>();
-  const { profile, settings, profileNamed } = await commandSettings(context, command);
+  const { profile, settings, profileNamed, flags: typed } = await commandSettings(context, command);
   const given = readMountOptions(flags.option ?? []);
+  const { mounts, endpoint = settings.endpoint } = readMountArguments(command.args, {
+    profile,
+    profileNamed,
+    readOnly: given.readOnly || (flags.readOnly ?? false),
+    workingDirectory: context.workingDirectory,
+    ...(typed.endpoint !== undefined && { endpointFlag: typed.endpoint }),
+    ...(settings.endpoint !== undefined && { endpoint: settings.endpoint }),
+  });
   const request: MountsRequest = {
-    mounts: readMountArguments(command.args, {
-      profile,
-      profileNamed,
-      readOnly: given.readOnly || (flags.readOnly ?? false),
-      workingDirectory: context.workingDirectory,
-    }),
-    settings,
+    mounts,
+    settings: { ...settings, ...(endpoint !== undefined && { endpoint }) },
     allowOther: given.allowOther || (flags.allowOther ?? false),
     makeDirectory: flags.mkdir ?? false,
     ...(flags.option !== undefined && { options: given.options }),
@@ -113,7 +120,7 @@ async function serve(request: MountsRequest, context: CommandContext): Promise<v
   const events = {
     ready: (mounts: readonly MountStatus[]): void => {
       starting[Symbol.dispose]();
-      const lines = mounts.map(describeMount);
+      const lines = mounts.map(context.mountedLine ?? describeMount);
       if (starter === undefined) {
         for (const line of lines) terminal.result(line);
         if (terminal.watched) terminal.say('Ctrl-C unmounts.');

@@ -1,129 +1,113 @@
-import type { Command } from 'commander';
-import type { LoginFacts } from '../../daemon/identity.ts';
-import type { MountStatus } from '../../daemon/mount.ts';
-import type { RightsStatus } from '../../daemon/mount-parts.ts';
+import { type Command, InvalidArgumentError } from 'commander';
 import type { Status } from '../../daemon/status.ts';
-import { formatBytes } from '../../lib/bytes.ts';
 import type { Bind, CommandContext } from '../context.ts';
 import { addExamples } from '../setting-flags.ts';
-import { formatUntil } from '../times.ts';
+
+interface StatusFlags {
+  readonly json?: boolean;
+  readonly watch?: boolean;
+  readonly interval?: number;
+  readonly latency?: boolean;
+}
+
+/** Between two looks, in seconds. */
+const INTERVAL_S = 1;
+/** Logins, and what is left behind, are looked at anew after so many looks: it may take a keychain. */
+const LOOKS_A_LOGIN = 30;
 
 export function addStatus(program: Command, bind: Bind): void {
   const command = program
     .command('status')
     .summary('show mounts and logins')
-    .description('Show every mount of yours, and the logins that are kept.')
-    .option('--json', 'as JSON, for programs')
+    .description(
+      'Show every mount of yours, what it does and how long that takes, and the logins that are\n' +
+        'kept. With --watch again and again, in place on a terminal, until Ctrl-C.',
+    )
+    .option('--latency', 'how long each operation and request takes, in a table')
+    .option('--watch', 'show it again and again')
+    .option('--interval <seconds>', 'time between two looks of --watch (default: 1)', parseSeconds)
+    .option('--json', 'as JSON, for programs; with --watch a line for each look')
     .action(bind(runStatus));
-  addExamples(command, ['wire status', 'wire status --json']);
+  addExamples(command, [
+    'wire status',
+    'wire status --watch',
+    'wire status --latency',
+    'wire status --json',
+  ]);
 }
 
 async function runStatus(context: CommandContext, command: Command): Promise<void> {
-  const { json } = command.opts<{ json?: boolean }>();
-  const daemon = await context.daemonOf();
-  const status = await daemon.status(context.signal);
-  if (json === true) {
-    context.terminal.result(JSON.stringify(status, undefined, 2));
+  const { json = false, watch = false, latency = false } = command.opts<StatusFlags>();
+  const { interval = INTERVAL_S } = command.opts<StatusFlags>();
+  if (watch) {
+    await watchStatus(context, { json, latency, interval });
     return;
   }
-  for (const line of statusLines(status, context.clock.now())) context.terminal.result(line);
-}
-
-export function statusLines(status: Status, nowMs: number): readonly string[] {
-  const { mounts } = status;
-  return [
-    ...(mounts.length === 0 ? ['No mounts.'] : mounts.flatMap((mount) => mountLines(mount, nowMs))),
-    ...leftLines(status.left),
-    ...loginLines(status, nowMs),
-  ];
-}
-
-function leftLines(left: Status['left']): readonly string[] {
-  if (left === undefined || left.files === 0) return [];
-  const what = `${countFiles(left.files)}, ${formatBytes(left.bytes)}`;
-  return [`Left by mounts that have ended, and not in a bucket: ${what} (wire recover --list)`];
-}
-
-function loginLines({ logins, loginsTrouble }: Status, nowMs: number): readonly string[] {
-  if (loginsTrouble !== undefined) return [printable(`Logins cannot be shown: ${loginsTrouble}`)];
-  if (logins.length === 0) return ['No logins (wire login ISSUER).'];
-  return logins.map((login) => loginLine(login, nowMs));
-}
-
-function mountLines(mount: Status['mounts'][number], nowMs: number): readonly string[] {
-  if (!('source' in mount)) {
-    return mount.state === 'dead'
-      ? [`${mount.mountPoint}: dead, its process is gone (wire unmount, or mount again)`]
-      : [`${mount.mountPoint}: its process does not answer, or is another user's`];
+  const { terminal, clock, signal } = context;
+  const daemon = await context.daemonOf();
+  const status = await daemon.status(signal);
+  if (json) {
+    terminal.result(JSON.stringify(status, undefined, 2));
+    return;
   }
-  const { credentialsUntilMs: until, unsavedFiles } = mount;
-  const facts = [
-    `${mount.state}: ${mount.source} at ${mount.endpoint}`,
-    ...(mount.readOnly ? ['read-only'] : []),
-    ...(until === undefined ? [] : [`credentials until ${formatUntil(until, nowMs)}`]),
-    ...(mount.degraded === undefined
-      ? []
-      : [printable(`degraded: ${mount.degraded} (${mount.degradedReason ?? 'no reason given'})`)]),
-    ...rightsFacts(mount.rights),
-    ...(unsavedFiles === 0
-      ? []
-      : [`not saved yet: ${countFiles(unsavedFiles)}, ${formatBytes(mount.unsavedBytes)}`]),
-    ...journalFacts(mount.writeBack, nowMs),
-    ...readingFacts(mount.reading),
-  ];
-  // Of each file the last failure: earlier ones are the same story.
-  const latest = new Map(mount.failures.map((failure) => [failure.name, failure]));
-  const failures = [...latest.values()].map(({ name, message, atMs, keptAt }) => {
-    const place = keptAt === undefined ? '' : `; its bytes are kept in ${keptAt}`;
-    return printable(`  ${formatUntil(atMs, nowMs)} not saved: ${name}: ${message}${place}`);
-  });
-  const archived = (mount.reading?.archived ?? []).map((key) =>
-    printable(`  in cold storage, to be restored before it can be read: ${key}`),
-  );
-  return [`${mount.mountPoint}: ${facts.join(', ')} (pid ${mount.pid})`, ...failures, ...archived];
+  const { statusLines } = await import('../views/status-view.ts');
+  const paint = terminal.resultStyle.bind(terminal);
+  const detail = latency ? 'all' : 'line';
+  for (const line of statusLines(status, clock.now(), { detail, paint })) terminal.result(line);
 }
 
-const enforcementWords: Readonly<Record<RightsStatus['enforcement'], string>> = {
-  enforced: 'enforced',
-  'not enforced': 'NOT enforced by the server',
-  'cannot tell': 'no telling whether the server enforces it',
-  untested: 'not tested yet',
-};
-
-/** What waits in the journal; nothing where nothing does. */
-function journalFacts(writeBack: MountStatus['writeBack'], nowMs: number): readonly string[] {
-  if (writeBack === undefined || writeBack.files === 0) return [];
-  const { files, bytes, oldestMs, trouble } = writeBack;
-  const since = oldestMs === undefined ? '' : `, the oldest since ${formatUntil(oldestMs, nowMs)}`;
-  const why = trouble === undefined ? '' : ` (${trouble})`;
-  return [printable(`in the journal: ${countFiles(files)}, ${formatBytes(bytes)}${since}${why}`)];
+/** Ctrl-C is how it ends, and no failure. */
+async function watchStatus(
+  context: CommandContext,
+  flags: { readonly json: boolean; readonly latency: boolean; readonly interval: number },
+): Promise<void> {
+  const { terminal, clock, signal } = context;
+  const daemon = await context.daemonOf();
+  const show = await shower(context, flags);
+  let status: Status | undefined;
+  try {
+    for (let looks = 0; !signal.aborted && !terminal.resultLost; looks += 1) {
+      const isNew = status === undefined || looks % LOOKS_A_LOGIN === 0;
+      status =
+        isNew || status === undefined
+          ? await daemon.status(signal)
+          : await daemon.statusAgain(status, signal);
+      show(status);
+      await clock.sleep(flags.interval * 1000, signal);
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    terminal.restore();
+  }
 }
 
-/** Where what was read came from; nothing before the first read. */
-function readingFacts(reading: MountStatus['reading']): readonly string[] {
-  if (reading === undefined || reading.readBytes === 0) return [];
-  const { readBytes, fetchedBytes, diskBytes } = reading;
-  const disk = diskBytes === 0 ? '' : ` and ${formatBytes(diskBytes)} from the disk`;
-  return [`read ${formatBytes(readBytes)} with ${formatBytes(fetchedBytes)} from the store${disk}`];
+/** Draws in place where there is a terminal; else one block after the other, or a line of JSON. */
+async function shower(
+  { terminal, clock }: CommandContext,
+  { json, latency, interval }: Parameters<typeof watchStatus>[1],
+): Promise<(status: Status) => void> {
+  if (json) return (status) => terminal.result(JSON.stringify(status));
+  const { statusLines } = await import('../views/status-view.ts');
+  const paint = terminal.resultStyle.bind(terminal);
+  const screen = terminal.screen();
+  const detail = latency ? 'all' : 'table';
+  return (status) => {
+    const width = screen === undefined ? {} : { columns: screen.size.columns };
+    const lines = statusLines(status, clock.now(), { detail, paint, ...width });
+    const time = new Date(clock.now()).toLocaleTimeString('en-GB');
+    if (screen === undefined) {
+      for (const line of [time, ...lines, '']) terminal.result(line);
+      return;
+    }
+    const often = interval === 1 ? 'every second' : `every ${interval} s`;
+    const head = `wire status, ${time}, ${often}; Ctrl-C ends`;
+    screen.show([paint('dim', head), '', ...lines]);
+  };
 }
 
-/** Without a limit there is nothing to tell: `--session-policy off` was asked for. */
-function rightsFacts(rights: RightsStatus | undefined): readonly string[] {
-  if (rights?.limit === undefined) return [];
-  return [printable(`rights limited to ${rights.limit} (${enforcementWords[rights.enforcement]})`)];
-}
-
-/** Names of files come from whoever writes to the bucket: they must not steer the terminal. */
-function printable(line: string): string {
-  return line.replaceAll(/[\x00-\x1f\x7f-\x9f]/g, '?');
-}
-
-function countFiles(count: number): string {
-  return count === 1 ? '1 file' : `${count} files`;
-}
-
-function loginLine(login: LoginFacts, nowMs: number): string {
-  const until = login.untilMs === undefined ? '' : `, until ${formatUntil(login.untilMs, nowMs)}`;
-  const soon = login.endsSoon === true ? `; log in again soon: wire login ${login.issuer}` : '';
-  return `${login.issuer}: logged in as ${login.who}${until}${soon}`;
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (/^\d+(?:\.\d+)?$/.test(text) && seconds >= 0.1 && seconds <= 3600) return seconds;
+  throw new InvalidArgumentError('Seconds between two looks are a number from 0.1 to 3600.');
 }

@@ -24,7 +24,7 @@ import { MemoryVault } from '../../fixtures/memory-vault.ts';
 
 const signal = new AbortController().signal;
 /** Of one exchange, so that silence ends soon here. */
-const TIMEOUT_MS = 150;
+const TIMEOUT_MS = 300;
 const REPLY_BYTES = 256 * 1024;
 /** More than a code's life of polls at the usual pace, with one restart. */
 const REQUESTS_MAX = 300;

@@ -38,18 +38,29 @@ export class FakeCli {
   isTTY = false;
   /** Of the terminal, in characters. */
   size = { columns: 100, rows: 40 };
+  /** Whether a sleep lasts until it is aborted, or ends at once. */
+  sleeps: 'wait' | 'end' = 'wait';
   starter: Starter | undefined;
   report: StartReport = { outcome: 'ready', lines: ['Mounted s3://b at /m'] };
   leftWorkingDirectory = false;
   /** Replaces parts of the daemon. */
   daemon: Partial<Daemon> = {};
 
+  /** Told of all that is on stdout, whenever more comes. */
+  printed: (stdout: string) => void = () => undefined;
+
   async run(...words: string[]): Promise<CliRun> {
     let stdout = '';
     let stderr = '';
     const { isTTY } = this;
     const terminal = new Terminal(
-      { write: (text) => (stdout += text), isTTY },
+      {
+        write: (text) => {
+          stdout += text;
+          this.printed(stdout);
+        },
+        isTTY,
+      },
       { write: (text) => (stderr += text), isTTY, ...this.size },
       this.environment,
     );
@@ -78,7 +89,7 @@ export class FakeCli {
         monotonic: () => 0,
         sleep: async (_, signal) =>
           await new Promise((resolve) => {
-            if (signal.aborted) resolve();
+            if (signal.aborted || this.sleeps === 'end') resolve();
             signal.addEventListener('abort', () => resolve(), { once: true });
           }),
       },
@@ -183,6 +194,17 @@ export class FakeCli {
         await Promise.resolve();
       },
       status: async () => await Promise.resolve({ mounts: [], logins: [] }),
+      statusAgain: async (before) => await Promise.resolve(before),
+      checkUp: async () => await Promise.resolve([]),
+      report: async ({ path }) => await Promise.resolve({ path, bytes: 0, files: [] }),
+      listBuckets: async ({ endpoint = 'https://s3.example' }) =>
+        await Promise.resolve({
+          endpoint,
+          buckets: [
+            { name: 'a', createdMs: 0 },
+            { name: 'b', createdMs: 1_700_000_000_000 },
+          ],
+        }),
       whoAmI: async () => await Promise.resolve({ sources: [] }),
       token: async () => await Promise.reject(new Error('no token here')),
     };

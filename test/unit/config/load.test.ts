@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { loadConfig, parseConfig } from '../../../src/config/load.ts';
+import { options } from '../../../src/config/options.ts';
 import { chooseProfile } from '../../../src/config/profile.ts';
 import { WireError } from '../../../src/lib/wire-error.ts';
 
@@ -65,7 +66,24 @@ describe('parseConfig', () => {
       },
       { name: 'all', source: { kind: 'buckets' }, readOnly: false },
     ]);
-    expect(profiles.get('empty')).toEqual({ name: 'empty', settings: {}, mounts: new Map() });
+    const nothing = { settings: {}, lines: new Map(), mounts: new Map() };
+    expect(profiles.get('empty')).toEqual({ name: 'empty', ...nothing });
+  });
+
+  it('knows the line of each setting', () => {
+    const work = parseConfig(whole, '/c.yaml', '/home/u').profiles.get('work');
+    const lines = whole.split('\n');
+    expect(work?.lines.size).toBe(9);
+    for (const [name, line] of work?.lines ?? []) {
+      expect(lines[line - 1]?.trim()).toMatch(new RegExp(`^${options[name].key ?? ''}:`));
+    }
+  });
+
+  it('asks whether a key was meant that is nearly the same', () => {
+    const [first = ''] = faultsOf('profiles:\n  work:\n    endpiont: https://s3.example');
+    expect(first).toBe('line 3: profiles.work.endpiont is not known here: is endpoint meant?');
+    const [other = ''] = faultsOf('profiles:\n  work:\n    colour: red');
+    expect(other).toMatch(/^line 3: profiles.work.colour is not known here: known are issuer, /);
   });
 
   it.each(['', '# nothing', 'profiles:', 'profiles: {}'])(

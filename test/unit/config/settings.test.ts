@@ -28,6 +28,7 @@ describe('resolveSettings', () => {
       'expiryWaitSeconds',
       'listTtlMs',
       'memoryBytes',
+      'metrics',
       'posix',
       'region',
       'requesterPays',

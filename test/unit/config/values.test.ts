@@ -5,6 +5,7 @@ import {
   parseBytes,
   parseBytesFrom,
   parseChoice,
+  parseMetricsPlace,
   parseMs,
   parseName,
   parseScopes,
@@ -66,6 +67,21 @@ describe('parseMs', () => {
   it.each(['', '1', '-1s', '1d', '1.5s', ' 1s'])('refuses %j', (text) => {
     expect(parseMs(text).ok).toBe(false);
   });
+});
+
+describe('parseMetricsPlace', () => {
+  it.each([
+    ['on', 0],
+    ['off', 'off'],
+    ['9345', 9345],
+    ['127.0.0.1:9345', 9345],
+    ['localhost:9345', 9345],
+  ])('reads %s', (text, place) => expect(valueOf(parseMetricsPlace(text))).toBe(place));
+
+  it.each(['', '0', '70000', '0.0.0.0:9345', '[::]:9345', ':9345', 'host:9345', '127.0.0.1:'])(
+    'serves no other place: %j',
+    (text) => expect(parseMetricsPlace(text).ok).toBe(false),
+  );
 });
 
 describe('parseBytes', () => {

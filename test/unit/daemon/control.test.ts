@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmod,
@@ -13,10 +14,15 @@ import {
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findProcesses, requestFiles, requestUnmount } from '../../../src/daemon/control-client.ts';
 import type { UnmountRequest } from '../../../src/daemon/control-protocol.ts';
-import { ControlServer, type ControlVerbs } from '../../../src/daemon/control-server.ts';
+import {
+  ControlServer,
+  type ControlServerOptions,
+  type ControlVerbs,
+} from '../../../src/daemon/control-server.ts';
 import type { MountStatus } from '../../../src/daemon/mount.ts';
 import { silentLog } from '../../../src/lib/log.ts';
 import { WireError } from '../../../src/lib/wire-error.ts';
@@ -32,17 +38,20 @@ let unmount = async (_: UnmountRequest, signal: AbortSignal): Promise<void> => {
   await Promise.resolve();
 };
 
+let metrics = 'wire_mounts 1\n';
 let files: ControlVerbs['files'] = async () => await Promise.resolve(nothingDone);
 const nothingDone = { files: 0, bytes: 0, totalBytes: 0 };
 
-async function listen(): Promise<ControlServer> {
+async function listen(peerUid?: ControlServerOptions['peerUid']): Promise<ControlServer> {
   server = await ControlServer.listen({
+    ...(peerUid !== undefined && { peerUid }),
     runtimeDir,
     pid: 42,
     log: silentLog,
     requestMs: 200,
     verbs: {
       status: () => ({ pid: 42, version: '1', startedMs: 0, mounts: [mount] }),
+      metrics: () => metrics,
       unmount: async (request, signal) => await unmount(request, signal),
       files: async (request, progress, signal) => await files(request, progress, signal),
     },
@@ -63,8 +72,10 @@ async function say(path: string, text: string): Promise<string> {
   return heard;
 }
 
+const getStatus = 'GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n';
+
 function post(body: string, length = Buffer.byteLength(body)): string {
-  return `POST /unmount HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n${body}`;
+  return `POST /unmount HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${length}\r\n\r\n${body}`;
 }
 
 describe('control socket', () => {
@@ -136,12 +147,24 @@ describe('control socket', () => {
   });
 
   it.each([
-    ['another verb', 'DELETE /status HTTP/1.1\r\nHost: x\r\n\r\n', /400 .*no such verb/s],
-    ['a token', 'GET /token HTTP/1.1\r\nHost: x\r\n\r\n', /400 .*no such verb/s],
+    ['another verb', 'DELETE /status HTTP/1.1\r\nHost: localhost\r\n\r\n', /400 .*no such verb/s],
+    ['a token', 'GET /token HTTP/1.1\r\nHost: localhost\r\n\r\n', /400 .*no such verb/s],
     ['no JSON', post('unmount it'), /400 .*usage/s],
     ['other JSON', post('{"mountPoint":["/m"],"lazy":0}'), /400 .*usage/s],
     ['null', post('null'), /400 .*usage/s],
     ['a huge body', post('x'.repeat(100_000)), /400 .*too large/s],
+    ['another Host', 'GET /status HTTP/1.1\r\nHost: evil.example\r\n\r\n', /400 .*another Host/s],
+    ['no Host', 'GET /status HTTP/1.0\r\n\r\n', /400 .*another Host/s],
+    [
+      'a web page',
+      'GET /status HTTP/1.1\r\nHost: localhost\r\nOrigin: null\r\n\r\n',
+      /400 .*an Origin/s,
+    ],
+    [
+      'a request behind a request',
+      `${getStatus}${getStatus}`,
+      /^HTTP\/1.1 200 (?:(?!HTTP\/1.1 200).)*$/s,
+    ],
     ['no HTTP', '\u0000\u0001\u0002 hello\r\n\r\n', /^HTTP\/1.1 400/],
     ['a huge header', `GET /status HTTP/1.1\r\nX: ${'x'.repeat(10_000)}\r\n\r\n`, /431/],
     ['a body that never comes', post('{', 1000), /^$|408/],
@@ -151,6 +174,73 @@ describe('control socket', () => {
     expect(await say(path, text)).toMatch(answer);
     expect(await findProcesses(runtimeDir, never)).toHaveLength(1);
   });
+
+  it('tells metrics as text', async () => {
+    const { path } = await listen();
+    const said = await say(path, 'GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    expect(said).toMatch(/^HTTP\/1.1 200 .*text\/plain; version=0.0.4.*\r\n\r\n.*wire_mounts 1\n/s);
+  });
+
+  it('hangs up on who does not take the answer, so that others can ask', async () => {
+    const { path } = await listen();
+    const before = metrics;
+    metrics = 'x'.repeat(16 * 1024 * 1024);
+    const lazy = await Promise.all(
+      Array.from({ length: 16 }, async () => {
+        const socket = connect(path);
+        socket.on('error', () => undefined);
+        socket.pause();
+        socket.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n');
+        await new Promise((resolve) => socket.once('readable', resolve).once('close', resolve));
+        return socket;
+      }),
+    );
+    // As many as there may be: the next is let in when one of them is gone.
+    const found = async (): Promise<number> => (await findProcesses(runtimeDir, never)).length;
+    await expect.poll(found, { timeout: 10_000 }).toBe(1);
+    for (const socket of lazy) socket.destroy();
+    metrics = before;
+  });
+
+  it('lets in its owner and root, and nobody else', async () => {
+    const own = process.geteuid?.() ?? 0;
+    for (const [uid, found] of [
+      [own, 1],
+      [0, 1],
+      [undefined, 1],
+      [own + 1, 0],
+      [2 ** 32 - 2, 0],
+    ] as const) {
+      await listen(() => uid);
+      expect([uid, (await findProcesses(runtimeDir, never)).length]).toEqual([uid, found]);
+      await server?.[Symbol.asyncDispose]();
+      server = undefined;
+    }
+  });
+
+  // Only root can be somebody else for a moment.
+  it.runIf(process.platform === 'linux' && process.geteuid?.() === 0)(
+    'refuses another user of this machine, even where the folder lets them in',
+    async () => {
+      const { path } = await listen();
+      await chmod(runtimeDir, 0o777);
+      await chmod(path, 0o777);
+      // Whoever it is, the answer's first bytes, or that there were none.
+      const script = `
+        const socket = require('node:net').connect(process.argv[1]);
+        socket.on('data', (told) => process.stdout.write(told));
+        socket.on('error', () => undefined);
+        socket.end(${JSON.stringify(getStatus)});`;
+      const asAnybody = async (uid: number): Promise<string> => {
+        const options = { uid, gid: uid, cwd: '/', env: {} };
+        const args = ['-e', script, path];
+        return (await promisify(execFile)(process.execPath, args, options)).stdout;
+      };
+      expect(await asAnybody(0)).toMatch(/^HTTP\/1.1 200/);
+      expect(await asAnybody(65_534)).toBe('');
+      await chmod(runtimeDir, 0o700);
+    },
+  );
 
   it('removes a socket whose process is gone, and nothing else', async () => {
     const path = join(runtimeDir, 'mounts-1.sock');
@@ -255,7 +345,7 @@ describe('control socket', () => {
     await expect(waiting).rejects.toThrow();
     await expect.poll(() => ended?.aborted).toBe(true);
     await expect(
-      say(path, 'POST /files HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}'),
+      say(path, 'POST /files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}'),
     ).resolves.toContain('400 Bad Request');
   });
 
@@ -263,6 +353,7 @@ describe('control socket', () => {
     const long = { runtimeDir: `/tmp/${'x'.repeat(100)}`, pid: 1, log: silentLog };
     const verbs = {
       status: () => undefined as never,
+      metrics: () => '',
       unmount: async () => await Promise.resolve(),
       files: async () => await Promise.resolve(nothingDone),
     };

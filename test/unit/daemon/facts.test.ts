@@ -2,7 +2,7 @@ import { mkdtemp, open, readFile, rm, stat, symlink, truncate, writeFile } from 
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { statusLines } from '../../../src/cli/commands/status.ts';
+import { statusLines } from '../../../src/cli/views/status-view.ts';
 import { usersOf } from '../../../src/daemon/busy.ts';
 import { readRefusal, refusalOf } from '../../../src/daemon/control-protocol.ts';
 import { chooseIssuer } from '../../../src/daemon/identity.ts';

@@ -1,6 +1,6 @@
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { statusLines } from '../../../src/cli/commands/status.ts';
+import { statusLines } from '../../../src/cli/views/status-view.ts';
 import type { MountParts, RightsStatus } from '../../../src/daemon/mount-parts.ts';
 import { MountProcess } from '../../../src/daemon/mount-process.ts';
 import { rightsOf } from '../../../src/daemon/rights.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { statusLines } from '../../../src/cli/commands/status.ts';
+import { statusLines } from '../../../src/cli/views/status-view.ts';
 import { type LiveMount, startMount } from '../../../src/daemon/mount.ts';
 import { composeStatus } from '../../../src/daemon/status.ts';
 import type { WireError } from '../../../src/lib/wire-error.ts';
