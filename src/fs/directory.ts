@@ -336,6 +336,8 @@ export class Directory {
       const request = { continuation: listing.next, sinceSeq: this.#known.statements.oldestSeq };
       const page = await this.#source.page(request, signal);
       const told = page.told ?? { seq, atMs: this.#known.nowMs() };
+      // Everything was forgotten while it was on its way: no name of it would be shown.
+      if (told.seq < this.#known.statements.oldestSeq) return false;
       listing.tellAt(told);
       this.#known.statements.hold(listing.group, told.atMs);
       const said = { ...told, group: listing.group };

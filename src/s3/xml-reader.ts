@@ -319,12 +319,12 @@ function isSpace(byte: number | undefined): boolean {
   return byte === SPACE || byte === LF || byte === CR || byte === TAB;
 }
 
-/** Whatever does not end a name; which other characters may be in one nobody minds. */
 /** Stands for itself in a text. */
 function isPlainByte(byte: number | undefined): boolean {
   return byte !== undefined && byte >= SPACE && byte < 0x80 && byte !== LESS && byte !== AMPERSAND;
 }
 
+/** Whatever does not end a name; which other characters may be in one nobody minds. */
 function isNameByte(byte: number | undefined): boolean {
   if (byte === undefined || byte <= SPACE) return false;
   return (

@@ -400,6 +400,19 @@ describe('answers that come late', () => {
     expect(await errnoOf(async () => await tree.entry('a'))).toBe('ENOENT');
   });
 
+  it('shows all names also when everything is forgotten while they are on their way', async () => {
+    const clock = new FakeClock();
+    const store = new HeldListing({ clock });
+    for (const key of ['a', 'b', 'd/c']) store.set(key, 'x');
+    await using tree = await FileTree.make({ root: { kind: 'bucket', store, prefix: '' }, clock });
+    const answer = store.holdNext();
+    const listing = tree.list();
+    await clock.advance(0);
+    await tree.fs.tend('refresh', [], () => undefined, forever);
+    answer();
+    expect((await listing).toSorted()).toEqual(['a', 'b', 'd']);
+  });
+
   it('gives no older version than this mount saved while it asked', async () => {
     const clock = new FakeClock();
     const store = new HeldListing({ clock });
