@@ -1,4 +1,5 @@
 /** The composition root: puts the layers together. Nothing else in wire knows all of them. */
+import { sameIssuer } from '../auth/issuer.ts';
 import type { Settings } from '../config/options.ts';
 import { ensurePrivateDir } from '../config/paths.ts';
 import { resolveMountPoint } from '../fuse/linux/mount-point.ts';
@@ -63,6 +64,10 @@ function createDaemon(surroundings: Surroundings): Daemon {
       const path = await resolveMountPoint(mountPoint);
       await forceUnmount(path, signal);
       await removeMadeOf(path, paths.runtimeDir);
+    },
+    isLoggedIn: async (issuer, signal) => {
+      const { logins } = await knownLogins(surroundings, signal);
+      return logins.some((login) => sameIssuer(login.issuer, issuer));
     },
     status: async (signal) => await statusOf(surroundings, signal),
     statusAgain: async (before, signal) => {

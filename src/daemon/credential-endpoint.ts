@@ -7,21 +7,12 @@
  * @see https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { once } from 'node:events';
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-  STATUS_CODES,
-} from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import { LinkedAbort } from '../lib/abort.ts';
-import { KiB } from '../lib/bytes.ts';
 import type { Log } from '../lib/log.ts';
 import type { Secret } from '../lib/secret.ts';
-import { WireError } from '../lib/wire-error.ts';
 import type { Credentials } from '../sts/credential-source.ts';
+import { answer, closeLoopback, hasBody, isNamed, listenOnLoopback } from './loopback-server.ts';
 
 export interface CredentialEndpointOptions {
   /** 0: any free port. */
@@ -37,9 +28,6 @@ export interface CredentialEndpointOptions {
 export const CREDENTIALS_PATH = '/credentials';
 
 const REQUEST_MS = 5_000;
-
-/** What SDKs send is some hundred bytes. */
-const MAX_HEADER_BYTES: number = 4 * KiB;
 
 /** A notebook's worth of processes; they ask every few minutes and hang up. */
 const MAX_CONNECTIONS = 64;
@@ -69,28 +57,13 @@ export class CredentialEndpoint implements AsyncDisposable {
     options: CredentialEndpointOptions,
     signal: AbortSignal,
   ): Promise<CredentialEndpoint> {
-    const { port, requestMs = REQUEST_MS } = options;
-    const server = createServer({
-      requestTimeout: requestMs,
-      headersTimeout: requestMs,
-      connectionsCheckingInterval: Math.min(1000, requestMs),
-      maxHeaderSize: MAX_HEADER_BYTES,
-      keepAlive: false,
-    });
-    server.maxConnections = MAX_CONNECTIONS;
-    // What is sent behind a request is not looked at.
-    server.maxRequestsPerSocket = 1;
-    try {
-      server.listen(port, '127.0.0.1');
-      await once(server, 'listening', { signal });
-    } catch (error) {
-      server.close();
-      signal.throwIfAborted();
-      const answered = (error as NodeJS.ErrnoException).code ?? String(error);
-      const facts = { tried: `listen on 127.0.0.1:${port}`, answered, next: 'take another --port' };
-      throw new WireError('config', facts, { cause: error });
-    }
-    return new CredentialEndpoint(server, (server.address() as AddressInfo).port, options);
+    const { requestMs = REQUEST_MS } = options;
+    const { server, port } = await listenOnLoopback(
+      { port: options.port, requestMs, maxConnections: MAX_CONNECTIONS },
+      { tried: `listen on 127.0.0.1:${options.port}`, next: 'take another --port' },
+      signal,
+    );
+    return new CredentialEndpoint(server, port, options);
   }
 
   get url(): string {
@@ -100,10 +73,7 @@ export class CredentialEndpoint implements AsyncDisposable {
   /** Ends every connection. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new Error('the endpoint was closed'));
-    const closed = once(this.#server, 'close');
-    this.#server.close();
-    this.#server.closeAllConnections();
-    await closed;
+    await closeLoopback(this.#server);
   }
 
   #receive(request: IncomingMessage, response: ServerResponse): void {
@@ -143,17 +113,13 @@ export class CredentialEndpoint implements AsyncDisposable {
 /** Who asks is looked at before what is asked; undefined: it may be answered. */
 function refusalOf(request: IncomingMessage, port: number, token: Secret): Refusal | undefined {
   const { headers, method, url } = request;
-  const { host = '', origin, authorization = '' } = headers;
-  if (host !== `127.0.0.1:${port}` && host !== `localhost:${port}`) {
-    return { status: 403, reason: 'another Host' };
-  }
+  const { origin, authorization = '' } = headers;
+  if (!isNamed(request, port)) return { status: 403, reason: 'another Host' };
   if (origin !== undefined) return { status: 403, reason: 'an Origin: from a browser' };
   if (!equal(authorization, token.reveal())) return { status: 401, reason: 'another token' };
   if (url !== CREDENTIALS_PATH) return { status: 404, reason: 'another path' };
   if (method !== 'GET') return { status: 405, reason: 'not GET' };
-  const hasBody =
-    headers['transfer-encoding'] !== undefined || headers['content-length'] !== undefined;
-  return hasBody ? { status: 400, reason: 'a body' } : undefined;
+  return hasBody(request) ? { status: 400, reason: 'a body' } : undefined;
 }
 
 /** Takes as long however many characters agree: digests are compared, and all of them. */
@@ -164,11 +130,5 @@ function equal(one: string, other: string): boolean {
 
 function send(response: ServerResponse, status: number, body: object): void {
   if (response.headersSent || response.destroyed) return;
-  response.writeHead(status, {
-    'content-type': 'application/json',
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-    connection: 'close',
-  });
-  response.end(JSON.stringify(body));
+  answer(response, status, 'application/json', JSON.stringify(body));
 }

@@ -81,6 +81,9 @@ export interface Daemon {
    */
   forceUnmount(mountPoint: string, signal: AbortSignal): Promise<void>;
 
+  /** Whether a login at `issuer` is kept; not when the vault does not open, which the log tells. */
+  isLoggedIn(issuer: string, signal: AbortSignal): Promise<boolean>;
+
   status(signal: AbortSignal): Promise<Status>;
 
   /** Mounts as they are now; logins and what is left behind, which take longer, as `before`. */

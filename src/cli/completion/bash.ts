@@ -6,21 +6,14 @@ import {
   listMounts,
   listProfiles,
   quoted,
-  valueCases,
+  valueFunction,
 } from './cases.ts';
 import { allNodes, type CommandNode } from './tree.ts';
 
 export function bashScript(root: CommandNode): string {
   return `# bash completion of wire, as it prints it: wire completion bash
 
-_wire_value() {
-  kind= choices= needed=
-  case "$1 $2" in
-${valueCases(root, '    ')}
-  esac
-  [[ -n $kind ]]
-}
-
+${valueFunction(root)}
 _wire_offer() {
   local IFS=$' \\n'
   case $kind in

@@ -46,7 +46,7 @@ export function valueGroups(root: CommandNode): readonly ValueGroup[] {
 }
 
 /** Branches of `case "$at $flag" in` that set `kind`, `choices` and `needed`. */
-export function valueCases(root: CommandNode, indent: string): string {
+function valueCases(root: CommandNode, indent: string): string {
   return valueGroups(root)
     .map(({ value, mayLack, keys }) => {
       const patterns = keys.map(quoted).join(` | \\\n${indent}  `);
@@ -54,6 +54,18 @@ export function valueCases(root: CommandNode, indent: string): string {
       return `${indent}${patterns})\n${indent}  ${assigned(value)}${needed} ;;`;
     })
     .join('\n');
+}
+
+/** A function that tells what the value of the flag `$2` of the command `$1` can be, if it has one. */
+export function valueFunction(root: CommandNode): string {
+  return `_wire_value() {
+  kind= choices= needed=
+  case "$1 $2" in
+${valueCases(root, '    ')}
+  esac
+  [[ -n $kind ]]
+}
+`;
 }
 
 /** Branches of `case $at in` that say what an argument can be. */

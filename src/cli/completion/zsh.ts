@@ -5,7 +5,7 @@ import {
   listMounts,
   listProfiles,
   quoted,
-  valueCases,
+  valueFunction,
 } from './cases.ts';
 import { allNodes, type CommandNode } from './tree.ts';
 
@@ -13,14 +13,7 @@ export function zshScript(root: CommandNode): string {
   return `#compdef wire
 # zsh completion of wire, as it prints it: wire completion zsh
 
-_wire_value() {
-  kind= choices= needed=
-  case "$1 $2" in
-${valueCases(root, '    ')}
-  esac
-  [[ -n $kind ]]
-}
-
+${valueFunction(root)}
 _wire_offer() {
   case $kind in
     words) compadd -- \${=choices} ;;

@@ -103,9 +103,7 @@ async function isLoggedIn(issuer: string, surroundings: CliSurroundings): Promis
   const log = await surroundings.openLog({ logLevel: undefined, logFile: undefined });
   const settings = resolveSettings({ issuer }, surroundings.environment, {});
   const daemon = await surroundings.daemon(log, settings);
-  const { logins } = await daemon.status(new AbortController().signal);
-  const bare = (url: string): string => url.replace(/\/+$/, '');
-  return logins.some((login) => bare(login.issuer) === bare(issuer));
+  return await daemon.isLoggedIn(issuer, new AbortController().signal);
 }
 
 /** What sts-wire left in this folder and at home, then what wire keeps. */

@@ -193,6 +193,7 @@ export class FakeCli {
         events.serving({ url, tokenFile: "/run/it's/credentials-1.token" });
         await Promise.resolve();
       },
+      isLoggedIn: async () => await Promise.resolve(false),
       status: async () => await Promise.resolve({ mounts: [], logins: [] }),
       statusAgain: async (before) => await Promise.resolve(before),
       checkUp: async () => await Promise.resolve([]),
