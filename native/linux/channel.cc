@@ -230,14 +230,14 @@ napi_value Channel::Reply(napi_env env, napi_callback_info info) {
 napi_value Channel::Notify(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
   Channel* channel = Of(env, args.self());
-  const Bytes message = args.View(0);
+  const Bytes messages = args.View(0);
   if (channel == nullptr || !args.ok()) return nullptr;
   if (channel->notifier_ == nullptr) {
     napi_throw_error(env, nullptr, "wire addon: the channel is closed");
     return nullptr;
   }
   return channel->notifier_->Send(
-      env, std::vector<uint8_t>(message.start, message.start + message.length));
+      env, std::vector<uint8_t>(messages.start, messages.start + messages.length));
 }
 
 napi_value Channel::Close(napi_env env, napi_callback_info info) {

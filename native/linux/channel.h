@@ -9,7 +9,7 @@
  *   requestBytes  room that one read needs: the kernel refuses less than the largest request
  *   onBatch(n)    n requests lie in the arena, until it returns
  *   onEnd(errno)  no request will come: ENODEV after an unmount; called once
- * Methods: `reply(headBytes, payload?)` → 0 or errno, `notify(bytes)` → promise, `close()`.
+ * Methods: `reply(headBytes, payload?)` → 0 or errno, `notify(messages)` → promise, `close()`.
  */
 #ifndef WIRE_CHANNEL_H_
 #define WIRE_CHANNEL_H_

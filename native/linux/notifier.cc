@@ -1,6 +1,7 @@
 #include "notifier.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <thread>
@@ -10,13 +11,16 @@
 
 namespace wire {
 
-napi_value Notifier::Send(napi_env env, std::vector<uint8_t> message) {
+/** `struct fuse_out_header` of `include/uapi/linux/fuse.h`; it begins with the message's length. */
+constexpr size_t kHeaderBytes = 16;
+
+napi_value Notifier::Send(napi_env env, std::vector<uint8_t> messages) {
   if (!started_ && !Start(env)) {
     napi_throw_error(env, nullptr, "wire addon: no thread for notifications");
     return nullptr;
   }
   napi_value promise = nullptr;
-  Task* task = new Task{std::move(message), nullptr, -ECANCELED};
+  Task* task = new Task{std::move(messages), nullptr, -ECANCELED};
   if (napi_create_promise(env, &task->deferred, &promise) != napi_ok) {
     delete task;
     return nullptr;
@@ -58,6 +62,23 @@ void Notifier::Stop() {
   state_->wake.notify_one();
 }
 
+int Notifier::WriteEach(State* state, const std::vector<uint8_t>& messages) {
+  int result = 0;
+  for (size_t start = 0; start < messages.size();) {
+    uint32_t length = 0;
+    const size_t left = messages.size() - start;
+    if (left < kHeaderBytes) return -EINVAL;
+    memcpy(&length, &messages[start], sizeof(length));
+    if (length < kHeaderBytes || length > left) return -EINVAL;
+    const ssize_t written = ::write(state->device->get(), &messages[start], length);
+    if (written < 0 && result == 0) result = -errno;
+    start += length;
+    const std::lock_guard<std::mutex> lock(state->mutex);
+    if (state->stopping) return start < messages.size() ? -ECANCELED : result;
+  }
+  return result;
+}
+
 void Notifier::Run(std::shared_ptr<State> state, napi_threadsafe_function done) {
   std::unique_lock<std::mutex> lock(state->mutex);
   for (;;) {
@@ -67,10 +88,7 @@ void Notifier::Run(std::shared_ptr<State> state, napi_threadsafe_function done) 
     state->tasks.pop_front();
     const bool cancelled = state->stopping;
     lock.unlock();
-    if (!cancelled) {
-      const ssize_t written = ::write(state->device->get(), task->message.data(), task->message.size());
-      task->result = written < 0 ? -errno : 0;
-    }
+    if (!cancelled) task->result = WriteEach(state.get(), task->messages);
     {
       const std::lock_guard<std::mutex> calling(state->calls);
       if (state->environment_gone ||

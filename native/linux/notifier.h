@@ -27,8 +27,12 @@ class Notifier {
       : state_(std::make_shared<State>(std::move(device))) {}
   ~Notifier() { Stop(); }
 
-  /** A promise of 0 or -errno. The first call starts the thread. */
-  napi_value Send(napi_env env, std::vector<uint8_t> message);
+  /**
+   * `messages` lie one behind the other, each as long as its header says, and are written one by
+   * one. A promise of 0, or of -errno of the first that was refused. The first call starts the
+   * thread.
+   */
+  napi_value Send(napi_env env, std::vector<uint8_t> messages);
 
   /**
    * Lets the thread end once it has finished what it is writing; what still waits resolves with
@@ -38,7 +42,7 @@ class Notifier {
 
  private:
   struct Task {
-    std::vector<uint8_t> message;
+    std::vector<uint8_t> messages;
     napi_deferred deferred;
     int result;
   };
@@ -59,6 +63,7 @@ class Notifier {
 
   bool Start(napi_env env);
   static void OnEnvironmentEnd(void* weak_state);
+  static int WriteEach(State* state, const std::vector<uint8_t>& messages);
   static void Run(std::shared_ptr<State> state, napi_threadsafe_function done);
   static void Settle(napi_env env, napi_value, void*, void* task);
 

@@ -12,6 +12,7 @@ import {
   Sequence,
 } from './directory-source.ts';
 import { type InodeNumber, ROOT_INODE } from './ids.ts';
+import type { EntryName } from './kernel-cache.ts';
 import {
   DirectoryNode,
   type FileKind,
@@ -26,8 +27,8 @@ import { Walks } from './walks.ts';
 
 export interface InodeTableOptions extends DirectoryOptions {
   readonly root: FileSystemRoot;
-  /** Asks the kernel to forget a name, if it can; it may decline. Never waits, never fails. */
-  readonly forgetEntry?: ((parent: InodeNumber, name: Uint8Array) => void) | undefined;
+  /** Asks the kernel to forget names; it may decline. Resolves when it has heard. Never rejects. */
+  readonly forgetEntries?: ((entries: readonly EntryName[]) => Promise<void>) | undefined;
   /** Keeps listings from one mount to the next. */
   readonly index?: ListingIndex | undefined;
   /** What an object is known to be; by default a regular file. */
@@ -42,8 +43,13 @@ export interface InodeTableOptions extends DirectoryOptions {
 const MANY_NODES = 32_000;
 /** Beyond this a listing refers to no more of them: what it tells is then asked for by name. */
 const MOST_NODES = 64_000;
-/** Nodes looked at for each that is added: more than one, to catch up. */
-const LOOKED_AT = 4;
+/**
+ * The kernel is asked each time so many nodes were added, about as many: one by one, each would
+ * wake the thread that asks, and the kernel's answer the one that listens.
+ */
+const ASKED_AT_ONCE = 2048;
+/** Nodes looked at to find them: more, to catch up. */
+const LOOKED_AT = 4 * ASKED_AT_ONCE;
 
 /**
  * All nodes by inode number. A node is made when somebody first refers to it, and dropped when
@@ -61,6 +67,9 @@ export class InodeTable implements AsyncDisposable {
   #oldest = this.#nodes.values();
   /** Nodes that the kernel was asked to forget, on this round. */
   #unwanted = 0;
+  /** Nodes added since the kernel was asked. */
+  #added = 0;
+  #isAsking = false;
   #last: number = ROOT_INODE;
   /** Listings know no time of directories: they are as old as the mount until changed. */
   readonly #startMs: number;
@@ -228,20 +237,44 @@ export class InodeTable implements AsyncDisposable {
 
   /** Keeps the number of idle nodes bounded, as far as the kernel goes along. */
   #askToForget(): void {
-    const { forgetEntry } = this.#options;
-    if (forgetEntry === undefined) return;
+    this.#added += 1;
+    const { forgetEntries } = this.#options;
+    if (forgetEntries === undefined || this.#isAsking || this.#added < ASKED_AT_ONCE) return;
+    this.#added = 0;
+    const names = this.#findUnwanted();
+    if (names.length === 0) return;
+    this.#isAsking = true;
+    const asked = (): void => {
+      this.#isAsking = false;
+    };
+    forgetEntries(names).then(asked, asked);
+  }
+
+  #findUnwanted(): readonly EntryName[] {
+    const names: EntryName[] = [];
     for (let nth = 0; nth < LOOKED_AT; nth += 1) {
-      if (this.#nodes.size - this.#unwanted <= MANY_NODES) return;
+      if (this.#nodes.size - this.#unwanted <= MANY_NODES) break;
       const { value: node, done } = this.#oldest.next();
       if (done === true) {
         this.#startOver();
-        return;
+        break;
       }
-      if (node.parent === undefined || node.unwanted || !isIdle(node)) continue;
+      if (node.parent === undefined || node.unwanted || !this.#isIdle(node)) continue;
       node.unwanted = true;
       this.#unwanted += 1;
-      forgetEntry(node.parent.inode, nameOfPart(node.name));
+      names.push({ parent: node.parent.inode, name: nameOfPart(node.name) });
     }
+    return names;
+  }
+
+  /**
+   * Whether only the kernel refers to `node`, which could ask for it again. A directory may be where
+   * a program works, which the kernel does not tell: forgotten, it has no path any more
+   * (getcwd(2) fails), so there must be need for it.
+   */
+  #isIdle(node: Node): boolean {
+    if (node.type === 'file') return node.handles.size === 0 && node.staged === undefined;
+    return this.isFull && node.opens === 0 && node.children.size === 0 && !node.hasLocal;
   }
 
   /** What the kernel has not forgotten by now it may be asked about again. */
@@ -268,10 +301,4 @@ function isUsed(node: Node): boolean {
   if (node.lookups > 0 || node.overrides?.unsaved === true) return true;
   if (node.type === 'file') return node.handles.size > 0 || node.staged?.dirty === true;
   return node.opens > 0 || node.children.size > 0 || node.hasLocal;
-}
-
-/** Whether only the kernel refers to `node`, which could ask for it again. */
-function isIdle(node: Node): boolean {
-  if (node.type === 'file') return node.handles.size === 0 && node.staged === undefined;
-  return node.opens === 0 && node.children.size === 0 && !node.hasLocal;
 }

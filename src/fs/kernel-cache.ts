@@ -1,5 +1,11 @@
 import type { InodeNumber } from './ids.ts';
 
+/** A name in a directory. */
+export interface EntryName {
+  readonly parent: InodeNumber;
+  readonly name: Uint8Array;
+}
+
 /**
  * What a kernel keeps of a mount. Each promise resolves when the kernel has done it, or had nothing
  * to do; none rejects: a refusal is logged, and what is kept then expires with its ttl.
@@ -11,6 +17,8 @@ export interface KernelCache {
   invalidateAttributes(inode: InodeNumber): Promise<void>;
   /** Drops what `name` stands for, or that it stands for nothing. */
   invalidateEntry(parent: InodeNumber, name: Uint8Array): Promise<void>;
+  /** The same for many names; what the kernel does not know is left out. */
+  invalidateEntries(entries: readonly EntryName[]): Promise<void>;
   /** `name` is gone, if it stands for `child`: watchers (inotify) hear of it. */
   deleteEntry(parent: InodeNumber, child: InodeNumber, name: Uint8Array): Promise<void>;
   /** Puts bytes into the page cache; the file grows if they end beyond it. */
@@ -22,30 +30,17 @@ export const noKernelCache: KernelCache = {
   invalidateInode: async () => await Promise.resolve(),
   invalidateAttributes: async () => await Promise.resolve(),
   invalidateEntry: async () => await Promise.resolve(),
+  invalidateEntries: async () => await Promise.resolve(),
   deleteEntry: async () => await Promise.resolve(),
   store: async () => await Promise.resolve(),
 };
 
-/** Names that the kernel is told to forget at once; more are left to it. */
-const MOST_FORGETTING = 64;
-
 /** The kernel of a mount that is yet to be served: until then nothing is kept. */
 export class LateKernelCache implements KernelCache {
   #kernel = noKernelCache;
-  #forgetting = 0;
 
   attach(kernel: KernelCache): void {
     this.#kernel = kernel;
-  }
-
-  /** Lets go of what `name` refers to, unless much of that is under way. Never waits. */
-  forgetEntry(parent: InodeNumber, name: Uint8Array): void {
-    if (this.#forgetting >= MOST_FORGETTING) return;
-    this.#forgetting += 1;
-    const done = (): void => {
-      this.#forgetting -= 1;
-    };
-    this.#kernel.invalidateEntry(parent, name).then(done, done);
   }
 
   async invalidateInode(inode: InodeNumber, offset?: number, bytes?: number): Promise<void> {
@@ -58,6 +53,10 @@ export class LateKernelCache implements KernelCache {
 
   async invalidateEntry(parent: InodeNumber, name: Uint8Array): Promise<void> {
     await this.#kernel.invalidateEntry(parent, name);
+  }
+
+  async invalidateEntries(entries: readonly EntryName[]): Promise<void> {
+    await this.#kernel.invalidateEntries(entries);
   }
 
   async deleteEntry(parent: InodeNumber, child: InodeNumber, name: Uint8Array): Promise<void> {

@@ -81,7 +81,7 @@ export function createParts(given: ObjectFileSystemOptions): FileSystemParts {
     ...options,
     hidden: remains,
     kindAt: (parent, name, version) => attributes.kindAt(parent, name, version),
-    forgetEntry: (parent, name) => kernel.forgetEntry(parent, name),
+    forgetEntries: async (entries) => await kernel.invalidateEntries(entries),
   });
   const saver = new AttributeSaver({
     ...{ attributes, nodes, treeLock, clock, log, makesMarkers: options.posix === true },

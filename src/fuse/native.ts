@@ -18,8 +18,8 @@ export const mountFlags = {
 export interface NativeChannel {
   /** Sends `headBytes` of the head buffer and `payload`. Returns 0 or a positive errno. */
   reply(headBytes: number, payload?: Uint8Array | readonly Uint8Array[]): number;
-  /** Sends a notification from a thread of its own. */
-  notify(message: Uint8Array): Promise<number>;
+  /** Sends notifications that lie one behind the other, from a thread of its own. */
+  notify(messages: Uint8Array): Promise<number>;
   close(): void;
 }
 

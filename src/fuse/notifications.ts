@@ -8,7 +8,7 @@
  * forget.
  */
 import type { InodeNumber } from '../fs/ids.ts';
-import type { KernelCache } from '../fs/kernel-cache.ts';
+import type { EntryName, KernelCache } from '../fs/kernel-cache.ts';
 import type { Log } from '../lib/log.ts';
 import {
   encodeDelete,
@@ -60,6 +60,12 @@ export class Notifications implements KernelCache {
   async invalidateEntry(parent: InodeNumber, name: Uint8Array): Promise<void> {
     const key = `entry ${parent} ${Buffer.from(name).toString('latin1')}`;
     await this.#send(() => [encodeInvalEntry(parent, name)], key);
+  }
+
+  async invalidateEntries(entries: readonly EntryName[]): Promise<void> {
+    const encode = (): Uint8Array[] =>
+      entries.map(({ parent, name }) => encodeInvalEntry(parent, name));
+    await this.#send(encode, undefined);
   }
 
   async deleteEntry(parent: InodeNumber, child: InodeNumber, name: Uint8Array): Promise<void> {

@@ -113,10 +113,10 @@ export interface Channel {
    */
   reply(headBytes: number, payload?: ReadBytes): boolean;
   /**
-   * Sends a notification, never from the loop thread. Resolves when the kernel has taken it, or
-   * knows nothing of what it is about.
+   * Sends the pieces of a notification, or of several one behind the other, never from the loop
+   * thread. Resolves when the kernel has taken them, or knows nothing of what they are about.
    *
-   * @throws when the kernel refuses it.
+   * @throws when the kernel refuses one.
    */
   notify(pieces: readonly Uint8Array[]): Promise<void>;
   /** Stops delivery and closes; the mount, if still there, answers ENOTCONN. */

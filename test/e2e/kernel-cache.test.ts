@@ -180,6 +180,17 @@ describe.skipIf(why !== undefined)(`the kernel${why === undefined ? '' : ` (${wh
     expect((await runProgram('stat', [join(folder.mountPoint, 'a')])).code).toBe(1);
   });
 
+  it('forgets many names in one go, also behind one that it never knew', async () => {
+    files.rewrite('a', 'x');
+    files.rewrite('b', 'x');
+    await sh('stat a b; stat a b');
+    expect(files.lookupsAsked).toBe(2);
+    const names = ['a', 'never', 'b'].map((name) => Buffer.from(name));
+    await kernel.invalidateEntries(names.map((name) => ({ parent: ROOT_INODE, name })));
+    await sh('stat a b');
+    expect(files.lookupsAsked).toBe(4);
+  });
+
   it('serves what was stored without asking', async () => {
     files.rewrite('a', 'xxxx');
     files.opening = { keepCache: true };

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../../src/fs/filesystem.ts';
 import { ROOT_INODE } from '../../../src/fs/ids.ts';
 import { InodeTable } from '../../../src/fs/inode-table.ts';
+import type { EntryName } from '../../../src/fs/kernel-cache.ts';
 import type { FileNode } from '../../../src/fs/nodes.ts';
 import { silentLog } from '../../../src/lib/log.ts';
 import { FaultyObjectStore } from '../../../src/store/faulty-object-store.ts';
@@ -14,6 +15,12 @@ function filled(count: number): { readonly clock: FakeClock; readonly store: Mem
   const store = new MemoryObjectStore({ clock });
   for (let at = 0; at < count; at += 1) store.set(`file-${String(at).padStart(6, '0')}`, 'x');
   return { clock, store };
+}
+
+function tableOf(forgetEntries: (entries: readonly EntryName[]) => Promise<void>): InodeTable {
+  const { clock, store } = filled(1);
+  const root = { kind: 'bucket', store, prefix: '' } as const;
+  return new InodeTable({ root, clock, listTtlMs: 1000, log: silentLog, forgetEntries });
 }
 
 /** READDIRPLUS of the root to its end; entries by name. */
@@ -54,18 +61,11 @@ describe('a directory of very many files', () => {
     expect((await tree.stat('file-065999')).bytes).toBe(1);
   });
 
-  it('asks the kernel to forget what it knew first, and never what is open', () => {
-    const { clock, store } = filled(1);
-    const forgotten: string[] = [];
-    const nodes = new InodeTable({
-      root: { kind: 'bucket', store, prefix: '' },
-      clock,
-      listTtlMs: 1000,
-      log: silentLog,
-      forgetEntry: (parent, name) => {
-        expect(parent).toBe(ROOT_INODE);
-        forgotten.push(Buffer.from(name).toString());
-      },
+  it('asks the kernel to forget what it knew first, many at once, and never what is open', async () => {
+    const asked: EntryName[][] = [];
+    const nodes = tableOf(async (entries) => {
+      asked.push([...entries]);
+      await Promise.resolve();
     });
     const made: FileNode[] = [];
     for (let at = 0; at < 40_000; at += 1) {
@@ -73,14 +73,53 @@ describe('a directory of very many files', () => {
       node.lookups += 1;
       if (at === 3) node.addUse({ pinned: undefined, backed: false });
       made.push(node);
+      await Promise.resolve(); // the kernel has heard
     }
-    expect(forgotten.length).toBeGreaterThan(7000);
+    const forgotten = asked.flat().map(({ name }) => Buffer.from(name).toString());
+    expect(asked.length).toBeLessThan(6);
+    expect(forgotten.length).toBeGreaterThan(5000);
     expect(forgotten.length).toBeLessThan(9000);
     expect(forgotten.slice(0, 4)).toEqual(['file-0', 'file-1', 'file-2', 'file-4']);
     expect(nodes.isFull).toBe(false);
     const gone = new Set(forgotten);
     for (const node of made) if (gone.has(node.name)) nodes.release(node, 1);
-    expect(nodes.size).toBeLessThan(33_000);
+    expect(nodes.size).toBeLessThan(35_000);
+  });
+
+  it('asks nothing more of a kernel that has not heard yet', async () => {
+    let heard = (): void => undefined;
+    let times = 0;
+    const nodes = tableOf(async () => {
+      times += 1;
+      await new Promise<void>((resolve) => {
+        heard = resolve;
+      });
+    });
+    for (let at = 0; at < 50_000; at += 1) nodes.addFile(nodes.root, `file-${at}`).lookups += 1;
+    expect(times).toBe(1);
+    heard();
+    await new Promise(setImmediate);
+    for (let at = 0; at < 2100; at += 1) nodes.addFile(nodes.root, `more-${at}`).lookups += 1;
+    expect(times).toBe(2);
+    heard();
+  });
+
+  it('asks for a directory, where a program may work, only when it must', async () => {
+    const asked = new Set<string>();
+    const nodes = tableOf(async (entries) => {
+      for (const { name } of entries) asked.add(Buffer.from(name).toString());
+      await Promise.resolve();
+    });
+    const add = async (count: number): Promise<void> => {
+      for (let at = 0; at < count; at += 1) {
+        nodes.bind(nodes.root, `folder-${nodes.size}`, { type: 'directory' }).lookups += 1;
+        await Promise.resolve();
+      }
+    };
+    await add(60_000);
+    expect(asked.size).toBe(0);
+    await add(10_000);
+    expect(asked.size).toBeGreaterThan(0);
   });
 
   it('asks for the next page while the kernel reads one, and for two at most', async () => {

@@ -105,6 +105,15 @@ describe('Notifications', () => {
     expect(channel.notifications).toHaveLength(12);
   });
 
+  it('sends many names in one message after the other, in one go', async () => {
+    const channel = new MemoryChannel();
+    const kernel = new Notifications(channel, silentLog);
+    const names = ['a', 'bc', 'def'].map((name) => Buffer.from(name));
+    await kernel.invalidateEntries(names.map((name) => ({ parent: inode(1), name })));
+    const apart = names.map((name) => Buffer.from(encodeInvalEntry(inode(1), name)));
+    expect(channel.notifications).toEqual([Buffer.concat(apart)]);
+  });
+
   it('takes a refusal for done, and logs it', async () => {
     const channel = new MemoryChannel();
     channel.notify = async () => await Promise.reject(new Error('EBUSY'));
