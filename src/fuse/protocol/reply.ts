@@ -65,12 +65,15 @@ export class ReplyWriter {
     return sizes.entryOut;
   }
 
-  /** `struct fuse_open_out`. A `backingId` but 0: the kernel serves the file itself. */
+  /**
+   * `struct fuse_open_out`. A `backingId` but 0: the kernel serves the file itself, and refuses the
+   * open (EIO) if it is told to keep pages besides (`FOPEN_PASSTHROUGH_MASK` of fs/fuse/iomode.c).
+   */
   opened(at: number, file: OpenedFile, backingId = 0): number {
     this.u64(at, file.handle);
     const direct = file.directIo ? openReplyFlags.DIRECT_IO : 0;
     const listing = file.cacheDirectory === true ? openReplyFlags.CACHE_DIR : 0;
-    const keep = file.keepCache ? openReplyFlags.KEEP_CACHE : 0;
+    const keep = file.keepCache && backingId === 0 ? openReplyFlags.KEEP_CACHE : 0;
     const through = backingId === 0 ? 0 : openReplyFlags.PASSTHROUGH;
     this.u32(at + 8, direct | listing | keep | through);
     this.u32(at + 12, backingId);
