@@ -4,6 +4,7 @@
  *
  *   --server NAME   playground (default), rgw or minio
  *   --rtt MS        0 or 20, the round trip to it (default: both)
+ *   --tls           near it and over TLS, through nginx, instead
  *   --profile       one more round with V8's CPU profiles, in build/bench/profiles
  */
 import { writeFile } from 'node:fs/promises';
@@ -34,6 +35,8 @@ export interface SuiteOptions {
   readonly server: StoreName;
   /** Round trips to the server, in ms. */
   readonly rtts: readonly number[];
+  /** Over TLS, near the server, instead of `rtts`. */
+  readonly tls: boolean;
   readonly profile: boolean;
   readonly signal: AbortSignal;
 }
@@ -42,7 +45,7 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<SuiteOu
   identity: measureIdentity,
   metadata: measureMetadata,
   read: measureRead,
-  start: async ({ signal }) => await measureStart(signal),
+  start: measureStart,
   transport: measureTransport,
   write: measureWrite,
 };
@@ -71,11 +74,12 @@ function readCommand(): Command | undefined {
       only: { type: 'string', multiple: true, default: [] },
       server: { type: 'string', default: 'playground' },
       rtt: { type: 'string' },
+      tls: { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false },
     },
   });
   const [suite = ''] = positionals;
-  const { json, only, profile } = values;
+  const { json, only, tls, profile } = values;
   const rounds = Number(values.rounds ?? DEFAULT_ROUNDS);
   const server = storeNames.find((name) => name === values.server);
   const rtts = values.rtt === undefined ? allRtts : [Number(values.rtt)];
@@ -83,7 +87,7 @@ function readCommand(): Command | undefined {
   if (!isPossible || server === undefined || !Number.isInteger(rounds) || rounds < 1) {
     return undefined;
   }
-  return { suite, json, options: { rounds, only, server, rtts, profile } };
+  return { suite, json, options: { rounds, only, server, rtts, tls, profile } };
 }
 
 async function main(signal: AbortSignal): Promise<number> {
@@ -91,7 +95,7 @@ async function main(signal: AbortSignal): Promise<number> {
   const suite = suites[command?.suite ?? ''];
   if (command === undefined || suite === undefined) {
     process.stderr.write(
-      `usage: npm run bench -- SUITE [--json FILE] [--rounds N] [--only NAME]... [--server ${storeNames.join('|')}] [--rtt ${allRtts.join('|')}] [--profile]; SUITE one of: ${Object.keys(suites).join(' ')}\n`,
+      `usage: npm run bench -- SUITE [--json FILE] [--rounds N] [--only NAME]... [--server ${storeNames.join('|')}] [--rtt ${allRtts.join('|')} | --tls] [--profile]; SUITE one of: ${Object.keys(suites).join(' ')}\n`,
     );
     return 2;
   }

@@ -1,7 +1,7 @@
 /**
  * `node build/scripts/test-posix.js`: the POSIX table on a mount, one line a check.
  *
- *   --server NAME   playground (default), rgw, minio-claims, minio-role, or tmpfs: no mount at all
+ *   --server NAME   playground (default), rgw, minio-claims and so on, or tmpfs: no mount at all
  *   --mode MODE     default or posix: whether the mount has --posix
  *   --mount FLAG    another flag of `wire mount`, as --mount=--write-back=on; any number of them
  *   --only WORD     checks with WORD in their name or topic

@@ -2,9 +2,12 @@
  * What a benchmark of a mount needs: a store, alice with the real command, her credentials for the
  * raw client, and the ways to the store: direct and through the proxy.
  */
+import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { Agent, setGlobalDispatcher } from 'undici';
 import type { ConformanceCredentials } from '../../scripts/conformance/target.ts';
 import { WireUser } from '../../scripts/demo/wire-user.ts';
+import { type NginxFront, startNginx } from '../../scripts/servers/nginx.ts';
 import { Closers } from '../../src/lib/closers.ts';
 import { ChildProgram } from '../child-program.ts';
 import type { ProxyCounts } from '../delay-proxy.ts';
@@ -64,6 +67,20 @@ export class BenchScene implements AsyncDisposable {
     };
   }
 
+  /** Through nginx, which speaks TLS; everything that is started from here on trusts its CA. */
+  async secureSite(signal: AbortSignal): Promise<Site> {
+    const plain = await this.site(0, signal);
+    const say = (line: string): void => void process.stderr.write(`bench: ${line}\n`);
+    const front = this.#closers.use(await startNginx(say, signal));
+    await trust(front);
+    return {
+      ...plain,
+      suffix: '-tls',
+      endpoint: new URL(await front.before(this.store.endpoint, signal)),
+      countedEndpoint: new URL(await front.before(plain.countedEndpoint.href, signal)),
+    };
+  }
+
   async mount(options: WireMountOptions, signal: AbortSignal): Promise<WireMount> {
     const seen = (peakMb: number): void => {
       if (options.memory === undefined) this.peaks.push(peakMb);
@@ -89,4 +106,12 @@ export class BenchScene implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#closers[Symbol.asyncDispose]();
   }
+}
+
+/** Wire, curl and Node's children are told by the environment; our own `fetch` has started already. */
+async function trust({ caFile }: NginxFront): Promise<void> {
+  for (const name of ['SSL_CERT_FILE', 'CURL_CA_BUNDLE', 'NODE_EXTRA_CA_CERTS']) {
+    process.env[name] = caFile;
+  }
+  setGlobalDispatcher(new Agent({ connect: { ca: await readFile(caFile, 'utf8') } }));
 }

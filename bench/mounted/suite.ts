@@ -1,6 +1,7 @@
 /**
  * A suite of workloads on mounts of the real command, beside a raw client of the same server, next
- * to each other in each round; near the server and, through a proxy of ours, 20 ms away.
+ * to each other in each round; near the server and, through a proxy of ours, 20 ms away; or near it
+ * and over TLS.
  */
 import { rm } from 'node:fs/promises';
 import { loadavg } from 'node:os';
@@ -41,7 +42,7 @@ export async function measureMounted<Prepared>(
   suite: MountedSuite<Prepared>,
   options: SuiteOptions,
 ): Promise<MountedOutcome> {
-  const { rtts, only, signal, server } = options;
+  const { rtts, tls, only, signal, server } = options;
   const chosen = suite.workloads.filter(({ name }) => only.length === 0 || only.includes(name));
   if (chosen.length === 0) throw new Error(`no such result: ${only.join(' ')}`);
   await using scene = await BenchScene.open(server, signal);
@@ -53,8 +54,8 @@ export async function measureMounted<Prepared>(
   });
   const prepared = await suite.prepare(scene, possible, signal);
   const samples = new Samples();
-  for (const rttMs of rtts) {
-    const site = await scene.site(rttMs, signal);
+  for (const way of tls ? (['tls'] as const) : rtts) {
+    const site = way === 'tls' ? await scene.secureSite(signal) : await scene.site(way, signal);
     const raw = await scene.rawStore(site.endpoint, signal);
     const place = { ...prepared, scene, site, raw, round: 0, profileFolder: undefined };
     Object.assign(notes, await suite.describe?.(place, signal));

@@ -3,7 +3,9 @@
  * into one buffer that is used again and again.
  */
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { readFileSync } from 'node:fs';
+import { connect, type Socket, type TcpSocketConnectOpts } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { raceAbort } from '../../src/lib/abort.ts';
 import { type Extent, KiB } from '../../src/lib/bytes.ts';
 
@@ -41,7 +43,7 @@ export class RawConnection implements Disposable {
 
   private constructor(endpoint: URL, maxBodyBytes: number) {
     this.#memory = Buffer.allocUnsafeSlow(maxBodyBytes + HEAD_BYTES);
-    this.#socket = connect({
+    this.#socket = socketTo(endpoint, {
       ...{ host: endpoint.hostname, port: Number(endpoint.port), noDelay: true },
       onread: {
         buffer: () => this.#memory.subarray(this.#filled),
@@ -61,7 +63,8 @@ export class RawConnection implements Disposable {
     signal: AbortSignal,
   ): Promise<RawConnection> {
     const connection = new RawConnection(endpoint, maxBodyBytes);
-    await once(connection.#socket, 'connect', { signal });
+    const isSecure = endpoint.protocol === 'https:';
+    await once(connection.#socket, isSecure ? 'secureConnect' : 'connect', { signal });
     return connection;
   }
 
@@ -132,6 +135,13 @@ export class RawConnection implements Disposable {
     const bodyStart = length + 4;
     return { bodyStart, end: bodyStart + Number(bytes) };
   }
+}
+
+/** Node reads `NODE_EXTRA_CA_CERTS` when it starts: a process that sets it for its children is too late. */
+function socketTo(endpoint: URL, options: TcpSocketConnectOpts): Socket {
+  if (endpoint.protocol !== 'https:') return connect(options);
+  const file = process.env['NODE_EXTRA_CA_CERTS'];
+  return connectTls({ ...options, ...(file !== undefined && { ca: readFileSync(file) }) });
 }
 
 function requestOf(method: Method, { pathname, search, host }: URL, headers: string): string {

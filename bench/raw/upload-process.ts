@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
+import { request as requestTls, Agent as TlsAgent } from 'node:https';
 import { MiB } from '../../src/lib/bytes.ts';
 import { type RawStore, urlOf } from './raw-client.ts';
 
@@ -12,7 +13,9 @@ const PART_BYTES = 8 * MiB;
 const [where = '{}', key = '', connections = '1'] = process.argv.slice(2);
 const parsed = JSON.parse(where) as Omit<RawStore, 'endpoint'> & { readonly endpoint: string };
 const store: RawStore = { ...parsed, endpoint: new URL(parsed.endpoint) };
-const agent = new Agent({ keepAlive: true, maxSockets: Number(connections) });
+const isSecure = store.endpoint.protocol === 'https:';
+const pool = { keepAlive: true, maxSockets: Number(connections) };
+const agent = isSecure ? new TlsAgent(pool) : new Agent(pool);
 
 interface Answer {
   readonly etag: string;
@@ -24,7 +27,7 @@ async function ask(
   query: Readonly<Record<string, string>>,
   body: Buffer | string,
 ): Promise<Answer> {
-  const asked = request(urlOf(store, key, query, method), {
+  const asked = (isSecure ? requestTls : request)(urlOf(store, key, query, method), {
     ...{ method, agent, headers: { 'content-length': Buffer.byteLength(body) } },
   });
   asked.end(body);

@@ -4,7 +4,7 @@ import type { BenchStore } from './bench-store.ts';
 
 /** Deletes everything below `prefix`, as root. */
 export async function emptyPrefix(
-  { client, bucket: Bucket }: BenchStore,
+  { client, bucket: Bucket }: Pick<BenchStore, 'client' | 'bucket'>,
   prefix: string,
   abortSignal: AbortSignal,
 ): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * What JavaScript cannot do itself on Linux: mount(2) and umount2(2), descriptors over sockets and
- * who is at their other end, locks, ioctls, keyrings, and /dev/fuse on the event loop. Only system
+ * who is at their other end, locks, ioctls, keyrings, services, and /dev/fuse on the event loop. Only system
  * calls: the protocol is in src/fuse/protocol.
  */
 #include <node_api.h>
@@ -13,6 +13,7 @@
 #include "mount.h"
 #include "peer.h"
 #include "process.h"
+#include "service.h"
 
 NAPI_MODULE_INIT() {
   const napi_property_descriptor functions[] = {
@@ -36,6 +37,8 @@ NAPI_MODULE_INIT() {
       WIRE_FUNCTION("keyringUnlink", KeyringUnlink),
       WIRE_FUNCTION("forbidDump", ForbidDump),
       WIRE_FUNCTION("peerUid", PeerUid),
+      WIRE_FUNCTION("notifyService", NotifyService),
+      WIRE_FUNCTION("reapChild", ReapChild),
 #undef WIRE_FUNCTION
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);

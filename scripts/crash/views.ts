@@ -16,15 +16,18 @@ import type { Directory, Found, Version } from './truth.ts';
 const READS = 8;
 const directory: Directory = { kind: 'directory' };
 
+/** Who asks, and where. */
+export type LookedAt = Pick<BenchStore, 'client' | 'bucket'>;
+
 /** One folder of a bucket, looked at again and again. */
 export class BucketView {
-  readonly #store: BenchStore;
+  readonly #store: LookedAt;
   readonly #prefix: string;
   /** By key and ETag: what has been read is not read again. */
   readonly #read = new Map<string, Version>();
 
   /** `prefix` ends in '/'. */
-  constructor(store: BenchStore, prefix: string) {
+  constructor(store: LookedAt, prefix: string) {
     this.#store = store;
     this.#prefix = prefix;
   }
@@ -98,7 +101,7 @@ export async function viewOfMount(root: string): Promise<Found> {
 
 /** Uploads in parts that nobody has ended, below `prefix`. */
 export async function uploadsLeft(
-  { client, bucket: Bucket, name }: BenchStore,
+  { client, bucket: Bucket, name }: LookedAt & Pick<BenchStore, 'name'>,
   prefix: string,
   abortSignal: AbortSignal,
 ): Promise<readonly string[]> {

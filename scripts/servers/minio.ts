@@ -1,6 +1,6 @@
 /**
- * MinIO with the playground's IAM as its OpenID provider. What people may do it takes either from a
- * claim of their tokens that names policies, or from a role that everybody has.
+ * MinIO with the playground's IAM as its OpenID provider. What people may do it takes from a claim
+ * of their tokens that names policies, or from a role that everybody has, or it asks OPA.
  *
  * @see https://docs.min.io/community/minio-object-store/operations/external-iam/configure-openid-external-identity-management.html
  */
@@ -12,15 +12,19 @@ import type { IamLifetimes } from '../../src/demo/iam/options.ts';
 import { AUDIENCE, DEMO_BUCKET, people } from '../../src/demo/playground-people.ts';
 import { Closers } from '../../src/lib/closers.ts';
 import { freePort } from './free-port.ts';
-import type { MinioProgram } from './minio-program.ts';
-import { makeBuckets, type RealServer } from './real-server.ts';
+import type { GoProgram } from './go-program.ts';
+import { type OpaPolicy, startOpa } from './opa.ts';
+import { makeBuckets, PEOPLE_BUCKET, type RealServer, type ServerName } from './real-server.ts';
 import { ServerGroup, type ServerProcess } from './server-group.ts';
 import { type AdminKey, sendSigned } from './signed-request.ts';
 
 export interface MinioOptions {
-  readonly program: MinioProgram;
-  /** Where policies come from. */
+  readonly name: ServerName;
+  readonly program: GoProgram;
+  /** Where policies come from. With `opa` the role is there as well, and decides nothing. */
   readonly policies: 'claims' | 'role';
+  /** Decides everything, when it is there. */
+  readonly opa?: { readonly program: GoProgram; readonly policy: OpaPolicy };
   readonly lifetimes?: Partial<IamLifetimes>;
 }
 
@@ -29,7 +33,7 @@ const READY_MS = 30_000;
 /** A second or two. */
 export async function startMinio(options: MinioOptions, signal: AbortSignal): Promise<RealServer> {
   await using closers = new Closers();
-  const { program, policies, lifetimes = {} } = options;
+  const { name, program, policies, opa, lifetimes = {} } = options;
   // MinIO reads the discovery document when it starts: the IAM is first.
   const iam = closers.use(await startIam({ dialect: 'indigo', users: people, lifetimes }, signal));
   const group = closers.use(await ServerGroup.create('minio'));
@@ -38,20 +42,27 @@ export async function startMinio(options: MinioOptions, signal: AbortSignal): Pr
   const root = { accessKeyId: 'root', secretAccessKey: randomBytes(20).toString('hex') };
   const store = join(group.folder, 'store');
   await mkdir(store);
+  const plugin =
+    opa === undefined ? undefined : await startOpa(group, opa.program, opa.policy, signal);
   const server = group.start('minio', program.path, ['server', '--address', place, store], {
     ...commonEnvironment(group.folder, root),
     ...openIdEnvironment(iam.issuer, policies),
+    ...(plugin !== undefined && { MINIO_POLICY_PLUGIN_URL: plugin }),
   });
   await untilReady(group, server, endpoint, signal);
-  for (const [name, statements] of Object.entries(namedPolicies)) {
-    await addPolicy(endpoint, root, name, statements, signal);
+  for (const [policy, statements] of Object.entries(namedPolicies)) {
+    await addPolicy(endpoint, root, policy, statements, signal);
   }
   await makeBuckets(endpoint, root, signal);
   const held = closers.move();
+  const role = policies === 'role' ? roleArnOf(AUDIENCE) : undefined;
+  const version = [program, ...(opa === undefined ? [] : [opa.program])]
+    .map((found) => found.version)
+    .join(', ');
   return {
-    ...{ name: `minio-${policies}`, version: program.version, iam, endpoint, root },
-    ...{ audience: AUDIENCE, folder: group.folder },
-    ...(policies === 'role' && { role: roleArnOf(AUDIENCE) }),
+    ...{ name, version, iam, endpoint, root, audience: AUDIENCE, folder: group.folder },
+    ...(role !== undefined && { role }),
+    personal: { bucket: PEOPLE_BUCKET, hasShared: true, roleOf: () => role },
     [Symbol.asyncDispose]: async () => await held[Symbol.asyncDispose](),
   };
 }
@@ -113,11 +124,27 @@ type Statement = Readonly<Record<string, unknown>>;
 
 const self = '${jwt:preferred_username}';
 
+const objectActions = [
+  's3:GetObject',
+  's3:PutObject',
+  's3:DeleteObject',
+  's3:AbortMultipartUpload',
+  's3:ListMultipartUploadParts',
+];
+
 /** Named after the groups of the playground's people. */
 const namedPolicies: Readonly<Record<string, readonly Statement[]>> = {
   'wire-users': [
     allow(['s3:ListBucket', 's3:GetBucketLocation'], self),
     allow(['s3:GetObject', 's3:PutObject', 's3:DeleteObject'], `${self}/*`),
+    allow(
+      objectActions,
+      ...[`users/${self}/*`, `shared/${self}/*`].map((path) => `${PEOPLE_BUCKET}/${path}`),
+    ),
+    {
+      ...allow(['s3:ListBucket'], PEOPLE_BUCKET),
+      Condition: { StringLike: { 's3:prefix': [`users/${self}/*`, 'shared/*'] } },
+    },
   ],
   'wire-owners': [allow(['s3:*'], DEMO_BUCKET, `${DEMO_BUCKET}/*`)],
 };

@@ -6,11 +6,11 @@
  */
 import { createHash } from 'node:crypto';
 import { type Iam, startIam } from '../../src/demo/iam/iam.ts';
-import type { IamLifetimes } from '../../src/demo/iam/options.ts';
+import type { IamLifetimes, IamUser } from '../../src/demo/iam/options.ts';
 import { AUDIENCE, DEMO_BUCKET, people } from '../../src/demo/playground-people.ts';
 import { Closers } from '../../src/lib/closers.ts';
 import { startCeph } from './ceph.ts';
-import { makeBuckets, type RealServer } from './real-server.ts';
+import { makeBuckets, PEOPLE_BUCKET, type RealServer } from './real-server.ts';
 import { ServerGroup } from './server-group.ts';
 import { sendSigned } from './signed-request.ts';
 
@@ -22,13 +22,17 @@ export interface RgwOptions {
 
 const ROLE = 'S3AccessIAMRole';
 
-/** 15 to 25 seconds; the packages have to be there (`installRgw`). */
+/** 15 to 25 seconds; the packages have to be there (`packages.ts`). */
 export async function startRgw(options: RgwOptions, signal: AbortSignal): Promise<RealServer> {
   await using closers = new Closers();
   const { lifetimes = {}, leaseFloorSeconds = 900 } = options;
   const iam = closers.use(await startIam({ dialect: 'indigo', users: people, lifetimes }, signal));
   const group = closers.use(await ServerGroup.create('rgw'));
-  const { version, endpoint, root } = await startCeph(group, { leaseFloorSeconds }, signal);
+  const { version, endpoint, delayedEndpoint, root } = await startCeph(
+    group,
+    { leaseFloorSeconds },
+    signal,
+  );
   const call: Call = async (action, fields) => {
     const body = new URLSearchParams({ Action: action, Version: '2010-05-08', ...fields });
     const contentType = 'application/x-www-form-urlencoded';
@@ -37,12 +41,21 @@ export async function startRgw(options: RgwOptions, signal: AbortSignal): Promis
     await sendSigned({ ...request, body: body.toString() }, root, new Date(), signal);
   };
   await trustProvider(call, iam, signal);
-  await makeRole(call, iam);
+  await makeRole(call, iam, ROLE, ownerStatements);
+  for (const user of people) {
+    await makeRole(call, iam, `${ROLE}-${user.name}`, personalStatements(user.name), user);
+  }
   await makeBuckets(endpoint, root, signal);
   const held = closers.move();
   return {
     ...{ name: 'rgw', version, iam, endpoint, audience: AUDIENCE, root, folder: group.folder },
-    role: `arn:aws:iam:::role/${ROLE}`,
+    role: arnOf(ROLE),
+    personal: {
+      bucket: PEOPLE_BUCKET,
+      hasShared: true,
+      roleOf: (user) => arnOf(`${ROLE}-${user}`),
+    },
+    otherEndpoints: { 'without TCP_NODELAY': delayedEndpoint },
     [Symbol.asyncDispose]: async () => await held[Symbol.asyncDispose](),
   };
 }
@@ -58,27 +71,57 @@ async function trustProvider(call: Call, iam: Iam, signal: AbortSignal): Promise
   });
 }
 
-async function makeRole(call: Call, iam: Iam): Promise<void> {
+/** @param user who alone may take it; default: everybody whom the provider knows. */
+async function makeRole(
+  call: Call,
+  iam: Iam,
+  name: string,
+  rights: readonly Statement[],
+  user?: IamUser,
+): Promise<void> {
   const provider = iam.issuer.replace(/^https?:\/\//, '');
+  const trust = {
+    Effect: 'Allow',
+    Principal: { Federated: [`arn:aws:iam:::oidc-provider/${provider}`] },
+    Action: ['sts:AssumeRoleWithWebIdentity'],
+    ...(user && { Condition: { StringEquals: { [`${provider}:sub`]: user.sub } } }),
+  };
   await call('CreateRole', {
-    RoleName: ROLE,
+    RoleName: name,
     Path: '/',
-    AssumeRolePolicyDocument: policy({
-      Effect: 'Allow',
-      Principal: { Federated: [`arn:aws:iam:::oidc-provider/${provider}`] },
-      Action: ['sts:AssumeRoleWithWebIdentity'],
-    }),
+    AssumeRolePolicyDocument: policy([trust]),
   });
-  const everything = [DEMO_BUCKET, `${DEMO_BUCKET}/*`].map((path) => `arn:aws:s3:::${path}`);
-  await call('PutRolePolicy', {
-    RoleName: ROLE,
-    PolicyName: 'objects',
-    PolicyDocument: policy({ Effect: 'Allow', Action: ['s3:*'], Resource: everything }),
-  });
+  const fields = { RoleName: name, PolicyName: 'objects', PolicyDocument: policy(rights) };
+  await call('PutRolePolicy', fields);
 }
 
-function policy(statement: Readonly<Record<string, unknown>>): string {
-  return JSON.stringify({ Version: '2012-10-17', Statement: [statement] });
+function arnOf(role: string): string {
+  return `arn:aws:iam:::role/${role}`;
+}
+
+type Statement = Readonly<Record<string, unknown>>;
+
+const ownerStatements: readonly Statement[] = [allow(['s3:*'], DEMO_BUCKET, `${DEMO_BUCKET}/*`)];
+
+/** Ceph RGW 16 knows no variables in policies: a role for each person. */
+function personalStatements(user: string): readonly Statement[] {
+  const folders = [`users/${user}/*`, `shared/${user}/*`];
+  return [
+    allow(['s3:*'], ...folders.map((folder) => `${PEOPLE_BUCKET}/${folder}`)),
+    {
+      ...allow(['s3:ListBucket'], PEOPLE_BUCKET),
+      Condition: { StringLike: { 's3:prefix': [`users/${user}/*`, 'shared/*'] } },
+    },
+  ];
+}
+
+function allow(actions: readonly string[], ...paths: readonly string[]): Statement {
+  const Resource = paths.map((path) => `arn:aws:s3:::${path}`);
+  return { Effect: 'Allow', Action: actions, Resource };
+}
+
+function policy(statements: readonly Statement[]): string {
+  return JSON.stringify({ Version: '2012-10-17', Statement: statements });
 }
 
 /** SHA-1 of the certificate of the signing key, in hexadecimal. */

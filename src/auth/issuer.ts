@@ -27,6 +27,11 @@ const endpointNames = [
   'jwks_uri',
 ] as const;
 
+/** What answered has no discovery document: another server, or something in front of the right one. */
+export class NoDocumentError extends WireError {
+  override readonly name = 'NoDocumentError';
+}
+
 /**
  * Fetches and checks the discovery document of `issuerUrl`, with or without a trailing slash.
  *
@@ -45,7 +50,7 @@ export async function discoverIssuer(
   if (reply.status >= 500 || reply.status === 429) throw refusalOf(tried, reply, []);
   const document = parseDocument(reply);
   if (document === undefined) {
-    throw new WireError('config', {
+    throw new NoDocumentError('config', {
       tried,
       answered: refusalOf(tried, reply, []).facts.answered,
       next: 'check the issuer URL: it is what comes before /.well-known/openid-configuration',

@@ -20,7 +20,7 @@ import { WireError } from '../lib/wire-error.ts';
 import type { AuthContext } from './auth-context.ts';
 import { ownProcess, stillRuns } from './file-lock.ts';
 import type { Asked } from './grant.ts';
-import { discoverIssuer, type Issuer } from './issuer.ts';
+import { discoverIssuer, type Issuer, NoDocumentError } from './issuer.ts';
 import { defined } from './login-codec.ts';
 import { LoginTrouble } from './login-trouble.ts';
 import type { Provider } from './provider-call.ts';
@@ -320,7 +320,7 @@ export class LoginRenewal {
     const known = this.#discovered;
     if (known !== undefined && known.deadline.leftMs() > 0) return known.issuer;
     const { clock, http = {} } = this.#context;
-    const issuer = await discoverIssuer(this.#issuerUrl, http, signal);
+    const issuer = await discoverIssuer(this.#issuerUrl, http, signal).catch(raiseAsPassing);
     this.#discovered = { issuer, deadline: new Deadline(clock, DISCOVERY_LIFE_MS) };
     return issuer;
   }
@@ -367,4 +367,11 @@ function released(grant: StoredGrant): StoredGrant {
 function askedOf(grant: StoredGrant, wish: Wish): Asked {
   const { scopes = grant.scopes, audience = grant.audience } = wish;
   return { scopes, ...defined({ audience }) };
+}
+
+/** It was an issuer when somebody logged in: without a document something else answers for it. */
+function raiseAsPassing(error: unknown): never {
+  if (!(error instanceof NoDocumentError)) throw error;
+  const next = 'check the network: something else answers in its place';
+  throw new WireError('unavailable', { ...error.facts, next }, { cause: error });
 }

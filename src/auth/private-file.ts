@@ -5,9 +5,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, lstat, open, readdir, rename, unlink } from 'node:fs/promises';
 import path from 'node:path';
 
+import { makeFolders } from '../lib/make-folders.ts';
 import { WireError } from '../lib/wire-error.ts';
 
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
@@ -16,7 +17,7 @@ const MAX_BYTES = 4 * 2 ** 20;
 
 /** Makes `folder` (0700) or checks that it is private. */
 export async function ensurePrivateFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolders(folder, 0o700);
   const found = await lstat(folder);
   if (!found.isDirectory()) throw unsafe(folder, 'it is not a folder', 'move it away');
   assertPrivate(folder, found);

@@ -45,15 +45,20 @@ export interface Answer<T> {
 /** The server's `Date` has whole seconds: a smaller difference says nothing. */
 const CLOCK_RESOLUTION_MS = 2000;
 
-/** The reply arrived, but it is not what the protocol says. */
+/**
+ * The reply arrived, but it is not what the protocol says. One that is `foreign` says nothing about
+ * the login: it is `unavailable`, and will be answered once the provider is back in reach.
+ */
 export class MalformedReplyError extends WireError {
   override readonly name = 'MalformedReplyError';
   /** Whether it was not even JSON: a captive portal or a proxy spoke, not the provider. */
   readonly foreign: boolean;
 
   constructor(tried: string, answered: string, foreign: boolean) {
-    const next = 'tell the administrators of the provider';
-    super('identity-refused', { tried, answered, next });
+    const next = foreign
+      ? 'check the network: something else answers in its place; then try again'
+      : 'tell the administrators of the provider';
+    super(foreign ? 'unavailable' : 'identity-refused', { tried, answered, next });
     this.foreign = foreign;
   }
 }
@@ -204,7 +209,8 @@ function claimOf(error: unknown, depth = 0): string | undefined {
   return 'cause' in error ? claimOf(error.cause, depth + 1) : undefined;
 }
 
-function isJson(text: string): boolean {
+/** Whether a provider may have written it at all. */
+export function isJson(text: string): boolean {
   try {
     JSON.parse(text);
     return true;
@@ -228,7 +234,7 @@ function bodyText(body: unknown): string | undefined {
 const bodiless = new Set([204, 205, 304]);
 
 function toResponse({ status, headers, text }: HttpReply): Response {
-  const copied = new Headers(headers);
+  const copied = new Headers([...headers]);
   // The body is already decoded and whole.
   for (const name of ['content-encoding', 'content-length']) copied.delete(name);
   return new Response(bodiless.has(status) ? null : text, { status, headers: copied });

@@ -215,7 +215,8 @@ function hasCode(error: unknown, codes: ReadonlySet<string>, depth = 0): boolean
 
 /** Whether the provider refused the refresh token, or says no more than that. */
 export function isRefused(error: unknown): error is Refusal {
-  return error instanceof Refusal && (error.status === 401 || error.code === 'invalid_grant');
+  if (!(error instanceof Refusal) || error.isPage) return false;
+  return error.status === 401 || error.code === 'invalid_grant';
 }
 
 /**

@@ -16,6 +16,8 @@ export class Refusal extends WireError {
   readonly code: string | undefined;
   /** `error_description`, redacted. */
   readonly description: string;
+  /** A web page said so: perhaps that of a proxy or a captive portal, not of the provider. */
+  readonly isPage: boolean;
 
   constructor(tried: string, status: number, said: Said, next: string | undefined) {
     const answered = [`${status}`, said.code, said.description && `(${said.description})`];
@@ -28,12 +30,14 @@ export class Refusal extends WireError {
     this.status = status;
     this.code = said.code;
     this.description = said.description;
+    this.isPage = said.isPage === true;
   }
 }
 
 interface Said {
   readonly code: string | undefined;
   readonly description: string;
+  readonly isPage?: boolean;
 }
 
 /** A server's longest text worth a line on a terminal. */
@@ -50,11 +54,15 @@ export function refusalOf(
   const said = parse(redactKnown(redact(reply.text, secrets)));
   const clean = (text: string): string => presentable(text, secrets);
   const code = said.code === undefined ? undefined : clean(said.code);
-  return new Refusal(tried, reply.status, { code, description: clean(said.description) }, next);
+  const shown = { ...said, code, description: clean(said.description) };
+  return new Refusal(tried, reply.status, shown, next);
 }
 
 function kindOf(status: number): WireErrorKind {
-  return status >= 500 || status === 429 || status === 408 ? 'unavailable' : 'identity-refused';
+  // No provider sends who asks for a token elsewhere (RFC 6749 section 5): a captive portal does.
+  const isElsewhere = status >= 300 && status < 400;
+  const isPassing = status >= 500 || status === 429 || status === 408 || isElsewhere;
+  return isPassing ? 'unavailable' : 'identity-refused';
 }
 
 /** JSON as RFC 6749 has it, IAM's API shape with free text in `error`, a page, or nothing. */
@@ -73,7 +81,8 @@ function parse(text: string): Said {
   } catch {
     // Not JSON: a page of a proxy or of the provider.
   }
-  return { code: undefined, description: pageText(text) };
+  const isPage = /<(?:!doctype|html|head|body|title|h1)\b/i.test(text);
+  return { code: undefined, description: pageText(text), isPage };
 }
 
 /** The title of an HTML page, else its first words. */

@@ -6,7 +6,7 @@ import { words } from './grant.ts';
 import type { Issuer } from './issuer.ts';
 import { isObject } from './jwt.ts';
 import { defined } from './login-codec.ts';
-import { MalformedReplyError } from './provider-call.ts';
+import { isJson, MalformedReplyError } from './provider-call.ts';
 import { refusalOf } from './refusal.ts';
 import type { StoredClient } from './token-vault.ts';
 
@@ -107,7 +107,7 @@ function parseClient(
   const id = text('client_id');
   if (id === undefined) {
     const answered = `${reply.status}, but without a client_id`;
-    throw new MalformedReplyError(tried, answered, json === undefined);
+    throw new MalformedReplyError(tried, answered, !isJson(reply.text));
   }
   const [secret, token, scope] = [
     text('client_secret'),

@@ -7,6 +7,7 @@ import { constants, type Stats } from 'node:fs';
 import { lstat, mkdir, open, readdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
+import { makeFolders } from '../lib/make-folders.ts';
 import { WireError } from '../lib/wire-error.ts';
 import { codeOf, ownUser } from './disk-files.ts';
 import { withLock } from './disk-lock.ts';
@@ -46,7 +47,7 @@ export async function prepareFolder(
   signal: AbortSignal,
 ): Promise<string> {
   try {
-    await mkdir(folder, { recursive: true, mode: PRIVATE });
+    await makeFolders(folder, PRIVATE);
     refuseShared(folder, await stat(folder));
     const root = join(folder, ROOT_NAME);
     await makePrivate(root);

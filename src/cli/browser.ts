@@ -1,5 +1,6 @@
 /** Opening a page in a browser, where there is one and the person sits before it. */
 import { spawn } from 'node:child_process';
+import { pathToFileURL } from 'node:url';
 import type { Environment } from '../config/settings.ts';
 
 /** The program that opens a page here; undefined where a window would not reach the person. */
@@ -35,10 +36,23 @@ export function openBrowser(
   url: string,
   environment: Environment,
 ): boolean {
-  const [program, ...first] = command;
   // Only what a browser opens as a page: the address comes from a server.
-  if (program === undefined || !/^https?:\/\//.test(url)) return false;
-  const child = spawn(program, [...first, url], {
+  return /^https?:\/\//.test(url) && start(command, url, environment);
+}
+
+/** Starts `command` with a page that is a file of our own. */
+export function openFile(
+  command: readonly string[],
+  path: string,
+  environment: Environment,
+): boolean {
+  return start(command, pathToFileURL(path).href, environment);
+}
+
+function start(command: readonly string[], address: string, environment: Environment): boolean {
+  const [program, ...first] = command;
+  if (program === undefined) return false;
+  const child = spawn(program, [...first, address], {
     detached: true,
     stdio: 'ignore',
     env: browserEnvironment(environment),

@@ -8,9 +8,11 @@ import type { Paths } from '../config/paths.ts';
 import { chooseProfile } from '../config/profile.ts';
 import { type Environment, type Flags, resolveSettings } from '../config/settings.ts';
 import { settingsWarnings } from '../config/warnings.ts';
+import type { MountsAnswer } from '../daemon/control-protocol.ts';
 import type { Daemon } from '../daemon/daemon.ts';
 import type { DetachOptions, Starter, StartReport } from '../daemon/detach.ts';
 import type { MountStatus } from '../daemon/mount.ts';
+import type { MountsAsked } from '../daemon/mounts-asked.ts';
 import type { StopSignals } from '../daemon/stop-signals.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
@@ -25,15 +27,23 @@ export interface CliSurroundings {
   readonly platform: NodeJS.Platform;
   readonly workingDirectory: string;
   readonly clock: Clock;
+  /** Of this wire. */
+  readonly version: string;
   readonly signals: StopSignals;
   readonly starter: Starter | undefined;
-  /** Node's options, the script and its arguments: how to start this command again. */
-  readonly command: readonly string[];
   /** Loaded on first use, so that `--help` is quick. */
   readonly daemon: (log: Log, settings: Settings) => Promise<Daemon>;
+  /** Node's options, the script and its arguments: how to start this command again. */
+  readonly command: readonly string[];
   readonly startDetached: (options: DetachOptions, signals: StopSignals) => Promise<StartReport>;
   /** Where a process in the background writes; its folder is there. */
   readonly detachedLogFile: (signal: AbortSignal) => Promise<string>;
+  /** Asks the user's daemon, which is started where none runs; see `daemon-client.ts`. */
+  readonly mountInDaemon: (
+    asked: Omit<MountsAsked, 'caller'>,
+    flags: LogFlags,
+    signal: AbortSignal,
+  ) => Promise<MountsAnswer>;
   /** Leaves the working folder, so that a process in the background keeps none busy. */
   readonly leaveWorkingDirectory: () => void;
   /** How a mount that is there is told; as wire does, unless something else is expected. */
@@ -57,6 +67,8 @@ interface GlobalFlags {
 /** One run of a command. */
 export interface CommandContext extends CliSurroundings {
   readonly log: Log;
+  /** As they were given. */
+  readonly logFlags: LogFlags;
   /** `settings`: how servers are reached; none are for a command that reaches none. */
   readonly daemonOf: (settings?: Settings) => Promise<Daemon>;
   /** Aborts at a signal, for commands that do one thing and end. */
@@ -69,29 +81,42 @@ export type Action = (context: CommandContext, command: Command) => Promise<void
 /** Makes commander's action out of ours. */
 export type Bind = (action: Action) => (...args: unknown[]) => Promise<void>;
 
-/** Profile and settings of a command, by its flags; says what is dangerous about them. */
-export async function commandSettings(
-  context: CommandContext,
-  command: Command,
-): Promise<{
+/** Profile and settings of a command. */
+export interface CommandSettings {
   readonly profile: Profile;
   readonly settings: Settings;
   readonly profileNamed: boolean;
   /** The flags of the settings table as typed. */
   readonly flags: Flags;
-}> {
-  const { paths, environment, signal, terminal } = context;
+}
+
+/** By its flags; says what is dangerous about them. */
+export async function commandSettings(
+  context: CommandContext,
+  command: Command,
+): Promise<CommandSettings> {
+  const { terminal } = context;
   const flags = command.optsWithGlobals<GlobalFlags & Record<string, unknown>>();
-  const wanted = flags.profile ?? environment['WIRE_PROFILE'];
+  const found = await settingsOf(flags.profile, typedFlags(flags), context);
+  for (const line of settingsWarnings(found.settings)) {
+    terminal.say(`${terminal.style('yellow', 'Warning:')} ${line}`);
+  }
+  return found;
+}
+
+/** Of `profile`, else of the one that WIRE_PROFILE names, else of the usual one. */
+export async function settingsOf(
+  named: string | undefined,
+  typed: Flags,
+  context: CommandContext,
+): Promise<CommandSettings> {
+  const { paths, environment, signal } = context;
+  const wanted = named ?? environment['WIRE_PROFILE'];
   const { loadConfig } = await import('../config/load.ts');
   const config = await loadConfig(paths.configFile, paths.configFileNamed, paths.home, signal);
   const profile = chooseProfile(config, wanted);
-  const typed = typedFlags(flags);
   const resolved = resolveSettings(typed, environment, profile.settings);
   const settings = withAbsolutePaths(resolved, context.workingDirectory, paths.home);
-  for (const line of settingsWarnings(settings)) {
-    terminal.say(`${terminal.style('yellow', 'Warning:')} ${line}`);
-  }
   return { profile, settings, profileNamed: Boolean(wanted), flags: typed };
 }
 

@@ -1,11 +1,12 @@
 /**
- * The command `wire`: `bin/wire.js` sets options of V8 and imports this file. Whatever happens, a person
+ * The command `wire`: `bin/wire.js` imports this file. Whatever happens, a person
  * gets one line and an exit code of `lib/wire-error.ts`; stack traces go to the log.
  */
 import { readFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { receiveSecrets } from '../daemon/detach.ts';
 import { takeEnvironment } from '../daemon/private-environment.ts';
+import { packageRoot } from '../lib/package-root.ts';
 import { endingOf } from './failure.ts';
 import { harden } from './hardening.ts';
 import { runCli } from './run.ts';
@@ -16,9 +17,9 @@ const environment = { ...takeEnvironment(process.env), ...(await receiveSecrets(
 // A reader that has gone away (`wire status | head -1`) is no reason to fail, nor to unmount.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
-const { version } = JSON.parse(
-  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-) as { readonly version: string };
+const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
+  readonly version: string;
+};
 
 let processLog: ProcessLog | undefined;
 const surroundings = processSurroundings(version, environment, (log) => {

@@ -9,7 +9,7 @@
 import { resolve } from 'node:path';
 import type { Profile } from '../config/config.ts';
 import { isAddress, parseAddress, parseSource, type Source } from '../config/source.ts';
-import type { MountPair } from '../daemon/daemon.ts';
+import type { MountPair } from '../daemon/mounts-request.ts';
 import { WireError } from '../lib/wire-error.ts';
 
 /** What the arguments are read against. */

@@ -25,8 +25,9 @@ export async function runCli(options: RunOptions, surroundings: CliSurroundings)
     };
   };
   try {
-    const program = buildProgram(options.version, surroundings.terminal, bind);
-    await program.parseAsync([...withLeftOutValues(options.words)], { from: 'user' });
+    const { words, version } = options;
+    const program = await buildProgram(version, surroundings.terminal, bind, words);
+    await program.parseAsync([...withLeftOutValues(words)], { from: 'user' });
     return 0;
   } catch (error) {
     const ending = endingOf(error, options.logFile());
@@ -41,7 +42,8 @@ async function runAction(
   surroundings: CliSurroundings,
 ): Promise<void> {
   const flags = command.optsWithGlobals<Partial<LogFlags>>();
-  const log = await surroundings.openLog({ logLevel: flags.logLevel, logFile: flags.logFile });
+  const logFlags = { logLevel: flags.logLevel, logFile: flags.logFile };
+  const log = await surroundings.openLog(logFlags);
   const interrupted = new AbortController();
   const listening = surroundings.signals.listen((name) => {
     const facts = { tried: `finish \`wire ${command.name()}\``, answered: `stopped by ${name}` };
@@ -52,6 +54,7 @@ async function runAction(
       {
         ...surroundings,
         log,
+        logFlags,
         daemonOf: async (settings = {}) => await surroundings.daemon(log, settings),
         signal: interrupted.signal,
       },

@@ -46,6 +46,7 @@ export const readingOptions: readonly OptionName[] = [
   'kmsKey',
   'storageClass',
   'acl',
+  'stopTimeoutMs',
 ];
 
 /** What is told of a mount's work, and where: of `wire mount`. */

@@ -44,10 +44,11 @@ export function processSurroundings(
     platform,
     workingDirectory: process.cwd(),
     clock: systemClock,
+    version,
     signals: stopSignalsOf(process),
     starter: starterOf(process),
-    command: [...process.execArgv, ...process.argv.slice(1)],
     daemon: async (log, settings) => {
+      await keepMemorySmall();
       const { openDaemon } = await import('../daemon/composition.ts');
       const gid = process.getgid?.() ?? -1;
       const { pid } = process;
@@ -66,8 +67,15 @@ export function processSurroundings(
       };
       return await openDaemon(facts, settings, new AbortController().signal);
     },
+    command: [...process.execArgv, ...process.argv.slice(1)],
     startDetached,
     detachedLogFile: async (signal) => await defaultLogFile(paths, uid, signal),
+    mountInDaemon: async (asked, flags, signal) => {
+      const { askDaemon } = await import('./daemon-request.ts');
+      const logFile = async (): Promise<string> => await defaultLogFile(paths, uid, signal);
+      const facts = { environment, paths, uid, version, clock: systemClock, logFile };
+      return await askDaemon(asked, flags, facts, signal);
+    },
     leaveWorkingDirectory: () => process.chdir('/'),
     openLog: async (flags) => {
       const log = await openProcessLog(flags, environment, { paths, uid }, terminal);
@@ -76,6 +84,16 @@ export function processSurroundings(
       return log.log;
     },
   };
+}
+
+/**
+ * V8 frees the memory that short-lived buffers own when it collects the young generation. Unless
+ * that grows, it does so often, and a mount that is busy needs 20 MB less. Not for every command:
+ * what node:v8 brings along takes 8 ms to load.
+ */
+async function keepMemorySmall(): Promise<void> {
+  const { setFlagsFromString } = await import('node:v8');
+  setFlagsFromString('--semi-space-growth-factor=1');
 }
 
 /** Undefined where the user database has no entry for us and HOME is not set. */

@@ -3,17 +3,9 @@
  * are sent, so a new one is its owner's alone.
  */
 import { randomBytes } from 'node:crypto';
-import {
-  type FileHandle,
-  mkdir,
-  open,
-  readFile,
-  realpath,
-  rename,
-  rm,
-  stat,
-} from 'node:fs/promises';
+import { type FileHandle, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeFolders } from '../lib/make-folders.ts';
 import { WireError } from '../lib/wire-error.ts';
 
 const PRIVATE_FILE = 0o600;
@@ -41,7 +33,7 @@ export async function readConfigText(
  */
 export async function createConfigFile(path: string, text: string): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true, mode: PRIVATE_FOLDER });
+    await makeFolders(dirname(path), PRIVATE_FOLDER);
     await writeNew(path, text, PRIVATE_FILE);
   } catch (error) {
     const code = codeOf(error);
@@ -61,7 +53,7 @@ export async function createConfigFile(path: string, text: string): Promise<void
 export async function replaceConfigFile(path: string, text: string): Promise<void> {
   const beside = await besideOf(path);
   try {
-    await mkdir(dirname(beside.target), { recursive: true, mode: PRIVATE_FOLDER });
+    await makeFolders(dirname(beside.target), PRIVATE_FOLDER);
     await writeNew(beside.path, text, beside.mode);
     await rename(beside.path, beside.target);
     await syncFolder(dirname(beside.target));

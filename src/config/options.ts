@@ -78,6 +78,7 @@ interface OptionTable {
   readonly kmsKey: Option<string>;
   readonly storageClass: Option<string>;
   readonly acl: Option<string>;
+  readonly stopTimeoutMs: Option<number>;
   readonly metrics: Option<MetricsPlace>;
   readonly accessLog: Option<string>;
   readonly auditLog: Option<string>;
@@ -336,6 +337,14 @@ export const options: OptionTable = {
     key: 'acl',
     parse: parseWord,
     help: 'canned ACL of what is written, such as bucket-owner-full-control',
+  },
+  stopTimeoutMs: {
+    flag: '--stop-timeout <time>',
+    environment: 'WIRE_STOP_TIMEOUT',
+    key: 'stop-timeout',
+    parse: parseMs,
+    help: 'how long SIGTERM waits until all is saved; what is not by then stays in the journal',
+    fallback: 60_000,
   },
   metrics: {
     flag: '--metrics [address]',

@@ -3,8 +3,9 @@
  * and `WIRE_RUNTIME_DIR` name. Works without HOME and without XDG_RUNTIME_DIR: then a folder in
  * the temporary directory, named with the uid and used only if it is ours alone.
  */
-import { lstat, mkdir } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolders } from '../lib/make-folders.ts';
 import { WireError } from '../lib/wire-error.ts';
 import type { Environment } from './settings.ts';
 
@@ -80,7 +81,7 @@ export async function ensurePrivateDir(
 ): Promise<void> {
   signal.throwIfAborted();
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    await makeFolders(path, 0o700);
   } catch (error) {
     throw refusal(path, (error as NodeJS.ErrnoException).code ?? String(error), error);
   }

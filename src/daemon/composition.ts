@@ -1,38 +1,46 @@
 /** The composition root: puts the layers together. Nothing else in wire knows all of them. */
 import { sameIssuer } from '../auth/issuer.ts';
 import type { Settings } from '../config/options.ts';
-import { ensurePrivateDir } from '../config/paths.ts';
 import { resolveMountPoint } from '../fuse/linux/mount-point.ts';
 import { forceUnmount, listMounts } from '../fuse/linux/unmount.ts';
+import { Closers } from '../lib/closers.ts';
+import { WireError } from '../lib/wire-error.ts';
 import { openNetwork } from '../net/network.ts';
-import type { Actor } from './audit-log.ts';
-import { ContentCache, cachePlanOf, cacheUsage, clearCache } from './content-cache.ts';
-import { findProcesses } from './control-client.ts';
+import { cachePlanOf, cacheUsage, clearCache } from './content-cache.ts';
+import { type FoundProcess, findProcesses } from './control-client.ts';
+import type { MountsAnswer, UnmountRequest } from './control-protocol.ts';
 import { ControlServer } from './control-server.ts';
-import type { Daemon, MountsRequest } from './daemon.ts';
+import type { Daemon } from './daemon.ts';
 import { knownLogins, logIn, logOut } from './identity.ts';
 import { issueCredentials, serveCredentials } from './issue-credentials.ts';
+import type { KeptMount } from './kept-mount.ts';
 import { discardLeft, exportLeft, listLeft } from './left-behind.ts';
-import { metricsText, processFigures } from './metrics.ts';
+import { MountDesk } from './mount-desk.ts';
+import { forgetMount, readNotes } from './mount-notes.ts';
 import { removeMadeOf } from './mount-point.ts';
 import { type MountEvents, MountProcess } from './mount-process.ts';
-import { connectionOf } from './mount-specs.ts';
 import { tendFiles } from './mounted-files.ts';
-import { type OwnPlace, refuseOwnPlaces } from './own-places.ts';
+import type { MountsAsked } from './mounts-asked.ts';
+import type { MountsRequest } from './mounts-request.ts';
+import { OrphanReaper } from './orphan-reaper.ts';
 import { getToken } from './printed-token.ts';
-import { createParts } from './real-parts.ts';
-import { composeStatus, type Status, servedMounts, withMounts } from './status.ts';
+import { findRemountable } from './remount.ts';
+import { ServiceNotifier } from './service-notifier.ts';
+import type { ProcessFacts } from './shared-parts.ts';
+import {
+  composeStatus,
+  type KernelMount,
+  type Status,
+  servedMounts,
+  withMounts,
+  withSources,
+} from './status.ts';
 import type { StopSignals } from './stop-signals.ts';
 import type { Surroundings } from './surroundings.ts';
-import { withOwner } from './token-owner.ts';
-import { openTokens } from './tokens.ts';
 import { unmountAnywhere } from './unmount.ts';
-import { Watching } from './watching.ts';
 import { whoAmI } from './who-am-i.ts';
-import { YoungGeneration } from './young-generation.ts';
 
-/** What is known before it is said how servers are reached. */
-export type ProcessFacts = Omit<Surroundings, 'network' | 'http'>;
+export type { ProcessFacts } from './shared-parts.ts';
 
 /** Reaches no server yet: `settings` and environment say how. */
 export async function openDaemon(
@@ -43,10 +51,10 @@ export async function openDaemon(
   const { endpointHosts } = settings;
   const network = await openNetwork(settings, facts, signal);
   const http = { fetch: network.fetch, ...(endpointHosts !== undefined && { endpointHosts }) };
-  return createDaemon({ ...facts, network, http });
+  return createDaemon(facts, { ...facts, network, http });
 }
 
-function createDaemon(surroundings: Surroundings): Daemon {
+function createDaemon(facts: ProcessFacts, surroundings: Surroundings): Daemon {
   const { paths } = surroundings;
   return {
     login: async (input, events, signal) => await logIn(input, events, surroundings, signal),
@@ -57,22 +65,32 @@ function createDaemon(surroundings: Surroundings): Daemon {
       return { ...done, served: servedMounts(processes, done.issuer, surroundings.clock.now()) };
     },
     mount: async (request, events, signals, signal) =>
-      await mountAll(request, events, signals, surroundings, signal),
+      await mountAll(request, events, signals, facts, signal),
+    serve: async (ready, signals, signal) => {
+      const { serveDaemon } = await import('./daemon-process.ts');
+      await serveDaemon(facts, ready, signals, signal);
+    },
     unmount: async (mountPoint, lazy, progress, signal) =>
       await unmountAnywhere(mountPoint, lazy, progress, surroundings, signal),
     forceUnmount: async (mountPoint, signal) => {
       const path = await resolveMountPoint(mountPoint);
       await forceUnmount(path, signal);
       await removeMadeOf(path, paths.runtimeDir);
+      await forgetMount(paths.stateDir, path);
     },
+    ownMounts: async (signal) => {
+      const { mounts } = await statusOf(surroundings, signal);
+      const own = mounts.filter((mount) => 'source' in mount || mount.was !== undefined);
+      return own.map(({ mountPoint }) => mountPoint);
+    },
+    remountable: async (signal) => await findRemountable(surroundings, signal),
     isLoggedIn: async (issuer, signal) => {
       const { logins } = await knownLogins(surroundings, signal);
       return logins.some((login) => sameIssuer(login.issuer, issuer));
     },
     status: async (signal) => await statusOf(surroundings, signal),
     statusAgain: async (before, signal) => {
-      const found = [findProcesses(paths.runtimeDir, signal), listMounts(signal)] as const;
-      const [processes, kernel] = await Promise.all(found);
+      const { processes, kernel } = await findMounts(paths, signal);
       return withMounts(before, processes, kernel);
     },
     checkUp: async (request, events, signal) => {
@@ -112,105 +130,92 @@ function createDaemon(surroundings: Surroundings): Daemon {
 /** Of every process of this user. */
 async function statusOf(surroundings: Surroundings, signal: AbortSignal): Promise<Status> {
   const { paths } = surroundings;
-  const [processes, kernel, logins, left] = await Promise.all([
-    findProcesses(paths.runtimeDir, signal),
-    listMounts(signal),
+  const [{ processes, kernel }, logins, left] = await Promise.all([
+    findMounts(paths, signal),
     knownLogins(surroundings, signal),
     listLeft(surroundings).catch(() => []),
   ]);
   return composeStatus(processes, kernel, logins, left);
 }
 
-/** What is read or written while a mount is served. */
-function ownPlaces(
-  { paths, logFile }: Surroundings,
-  cacheDir: string,
-  { accessLog, auditLog }: Settings,
-): readonly OwnPlace[] {
-  const { configFile, stateDir, runtimeDir } = paths;
-  const namesAudit = auditLog !== undefined && auditLog !== 'off';
-  return [
-    { what: 'the configuration', path: configFile },
-    { what: 'the folder of logins and unsaved files', path: stateDir },
-    { what: 'the folder of control sockets', path: runtimeDir },
-    { what: 'the cache', path: cacheDir },
-    ...(logFile === undefined ? [] : [{ what: 'the log file', path: logFile }]),
-    ...(accessLog === undefined ? [] : [{ what: 'the access log', path: accessLog }]),
-    ...(namesAudit ? [{ what: 'the audit log', path: auditLog }] : []),
-  ];
+/** Mounts with a process that speaks for them, and those without. */
+async function findMounts(
+  { runtimeDir, stateDir }: Surroundings['paths'],
+  signal: AbortSignal,
+): Promise<{
+  readonly processes: readonly FoundProcess[];
+  readonly kernel: readonly KernelMount[];
+}> {
+  const processes = await findProcesses(runtimeDir, signal);
+  const served = processes.flatMap(({ status }) => status.mounts.map((one) => one.mountPoint));
+  const kernel = await listMounts(signal, new Set(served));
+  return { processes, kernel: withSources(kernel, await readNotes(stateDir)) };
 }
 
+/** In the foreground: for the one who waits for it. */
 async function mountAll(
   request: MountsRequest,
   events: MountEvents,
   signals: StopSignals,
-  surroundings: Surroundings,
+  facts: ProcessFacts,
   signal: AbortSignal,
 ): Promise<void> {
-  const { paths, uid, pid, version, clock, log, atExit } = surroundings;
-  // What the command line lacks is told before what the machine lacks.
-  await using chosen = await openTokens(request.settings, surroundings, signal);
-  const { issuer, source: tokenSource } = chosen;
-  const owned = withOwner(chosen.tokens);
-  const { tokens } = owned;
-  const connection = connectionOf(chosen.settings, issuer);
-  // A token that wire cannot renew and that has expired: no folder need be taken for that.
-  if (chosen.fixed) await tokens.accessToken(0, signal);
-  const plan = cachePlanOf(chosen.settings, surroundings);
-  const places = ownPlaces(surroundings, plan.folder, chosen.settings);
-  for (const { mountPoint } of request.mounts) await refuseOwnPlaces(mountPoint, places);
-  await ensurePrivateDir(paths.stateDir, uid, signal);
-  await ensurePrivateDir(paths.runtimeDir, uid, signal);
-  await using content = new ContentCache(plan, surroundings);
-  const actor = (): Actor => ({ issuer, subject: owned.subject, tokenSource });
+  const { paths, pid, clock, log, environment } = facts;
   const warn = (line: string): void => events.warn?.(line);
-  await using watching = await Watching.open(
-    { settings: chosen.settings, actor, warn },
-    surroundings,
-  );
-  const parts = {
-    ...createParts(tokens, content, chosen.settings, surroundings),
-    ...watching.parts,
+  await using service = new ServiceNotifier({ environment, pid, clock, log });
+  await using desk = new MountDesk(facts, warn);
+  const { mounts } = desk;
+  const verbs = {
+    status: () => desk.status,
+    metrics: () => desk.metrics(),
+    unmount: async ({ mountPoint, lazy }: UnmountRequest, until: AbortSignal) =>
+      await mounts.unmount(mountPoint, lazy ? 'lazy' : 'wait', until),
+    mounts: async (asked: MountsAsked, until: AbortSignal) =>
+      await replaceIn(desk, asked, facts, until),
+    files: async (...asked: Parameters<typeof mounts.files>) => await mounts.files(...asked),
   };
-  using young = new YoungGeneration();
-  young.hold();
-  const mounts = new MountProcess(parts, events);
-  const dying = atExit(() => mounts.crash());
-  const startedMs = clock.now();
-  const metrics = (): string => {
-    const { auditFailures, accessDropped } = watching;
-    const process = processFigures({ version, startedMs, auditFailures, accessDropped });
-    return metricsText(process, mounts.watched);
+  const life = {
+    began: (added: readonly KeptMount[]) => service.ready(mountedText(added)),
+    stopping: () => service.stopping(),
   };
-  await watching.serve(metrics, signal);
-  const control = await ControlServer.listen({
-    runtimeDir: paths.runtimeDir,
-    pid,
-    log,
-    verbs: {
-      status: () => {
-        const { status } = mounts;
-        return { pid, version, startedMs, mounts: status, watching: watching.status };
-      },
-      metrics,
-      unmount: async ({ mountPoint, lazy }, until) =>
-        await mounts.unmount(mountPoint, lazy ? 'lazy' : 'wait', until),
-      files: async (asked, progress, until) => await mounts.files(asked, progress, until),
-    },
-  });
-  try {
-    const { allowOther, makeDirectory, options, transport } = request;
-    const specs = request.mounts.map((pair) => ({
-      ...pair,
-      connection,
-      allowOther,
-      makeDirectory,
-      ...(options !== undefined && { options }),
-      ...(transport !== undefined && { transport }),
-    }));
-    await mounts.run(specs, signals, signal);
-  } finally {
-    await control[Symbol.asyncDispose]();
-    dying[Symbol.dispose]();
+  await using closers = new Closers();
+  closers.use(new OrphanReaper({ pid, clock, log }));
+  const begin = async (until: AbortSignal): Promise<readonly KeptMount[]> => {
+    const { runtimeDir } = paths;
+    const added = await desk.open(request, { environment, paths }, until);
+    try {
+      closers.use(await ControlServer.listen({ runtimeDir, pid, log, verbs }));
+      return added;
+    } catch (error) {
+      // Nobody could ask for its end.
+      for (const mount of added) await mount.leave();
+      throw error;
+    }
+  };
+  await new MountProcess(mounts, clock, events, life).run(begin, signals, signal);
+}
+
+function mountedText(mounts: readonly KeptMount[]): string {
+  return mounts
+    .map(({ status: { source, mountPoint } }) => `${source} at ${mountPoint}`)
+    .join(', ');
+}
+
+/** A process in the foreground serves what it was started with: only that can be made anew. */
+async function replaceIn(
+  desk: MountDesk,
+  asked: MountsAsked,
+  { version, logFile }: ProcessFacts,
+  signal: AbortSignal,
+): Promise<MountsAnswer> {
+  const strange = asked.request.mounts.find(({ mountPoint }) => !desk.mounts.at(mountPoint));
+  if (!asked.replace || strange !== undefined) {
+    const answered = 'this process takes no mounts';
+    throw new WireError('usage', { tried: 'mount', answered, next: 'ask the daemon' });
   }
+  const added = await desk.replace(asked, signal);
+  const warnings: string[] = [];
+  desk.mounts.tell(added, (line) => warnings.push(line));
+  const mounts = added.map((mount) => mount.status);
+  return { version, mounts, warnings, ...(logFile !== undefined && { logFile }) };
 }

@@ -60,6 +60,22 @@ export function cachePlanOf(settings: Settings, { paths }: Pick<Surroundings, 'p
   };
 }
 
+/** Memory for content, of all caches of a process that say the same size. */
+export class ContentMemory implements AsyncDisposable {
+  readonly budget: MemoryBudget;
+  readonly writing: WritingMemory;
+
+  constructor(bytes: number) {
+    this.budget = new MemoryBudget(bytes);
+    this.writing = new WritingMemory(this.budget);
+  }
+
+  /** Nothing is held but memory. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.resolve();
+  }
+}
+
 export class ContentCache implements AsyncDisposable {
   readonly #plan: CachePlan;
   readonly #surroundings: Surroundings;
@@ -72,12 +88,11 @@ export class ContentCache implements AsyncDisposable {
   /** Whose everything is, as far as tokens say. */
   #owner = '';
 
-  constructor(plan: CachePlan, surroundings: Surroundings) {
-    const budget = new MemoryBudget(plan.memoryBytes);
+  constructor(plan: CachePlan, surroundings: Surroundings, { budget, writing }: ContentMemory) {
     this.#plan = plan;
     this.#surroundings = surroundings;
     this.#blocks = new BlockCache({ budget, clock: surroundings.clock });
-    this.#writing = new WritingMemory(budget);
+    this.#writing = writing;
   }
 
   /**

@@ -6,16 +6,21 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { WireError } from '../lib/wire-error.ts';
 import {
+  DaemonEnds,
+  ENDING_STATUS,
   type FilesRequest,
   MAX_ANSWER_BYTES,
+  type MountsAnswer,
   type ProcessStatus,
   readFilesLine,
+  readMountsAnswer,
   readProcessStatus,
   readRefusal,
   type UnmountRequest,
 } from './control-protocol.ts';
 import { socketSuffix } from './control-server.ts';
 import type { FileProgress } from './mount-parts.ts';
+import { formatMountsAsked, type MountsAsked } from './mounts-asked.ts';
 
 /** A living process and the socket it answers on. */
 export interface FoundProcess {
@@ -49,6 +54,31 @@ export async function requestUnmount(
   signal: AbortSignal,
 ): Promise<void> {
   await call(socketPath, 'POST', '/unmount', JSON.stringify(asked), signal);
+}
+
+/**
+ * Has it mounted what `asked`, which may hold secrets, says.
+ *
+ * @throws WireError as the process refused; the system's error when nobody listens there, or the
+ *   process ended meanwhile.
+ */
+export async function requestMounts(
+  socketPath: string,
+  asked: MountsAsked,
+  signal: AbortSignal,
+): Promise<MountsAnswer> {
+  const body = formatMountsAsked(asked);
+  return readMountsAnswer(await call(socketPath, 'POST', '/mounts', body, signal));
+}
+
+/**
+ * The sockets of daemons in `runtimeDir`, of which at most one answers.
+ *
+ * @throws WireError as `findProcesses`.
+ */
+export async function daemonSockets(runtimeDir: string): Promise<readonly string[]> {
+  const names = await socketsIn(runtimeDir);
+  return names.filter((name) => name.startsWith('daemon-')).map((name) => join(runtimeDir, name));
 }
 
 /**
@@ -126,6 +156,7 @@ async function call(
 ): Promise<string> {
   const answer = await send(socketPath, method, path, body, signal);
   const text = await readAnswer(answer);
+  if (answer.statusCode === ENDING_STATUS) throw new DaemonEnds();
   if (answer.statusCode !== 200) throw readRefusal(text);
   return text;
 }

@@ -2,8 +2,10 @@
  * What is said over a control socket: HTTP/1.1 with JSON bodies, `Host: localhost`. `GET /status`
  * answers `ProcessStatus`; `GET /metrics` what Prometheus reads; `POST /unmount` takes
  * `UnmountRequest` and answers `{}`; `POST /files` takes `FilesRequest` and answers a line of JSON for
- * each `FileProgress`, the last one when it is done, or a line with `refusal`. A refusal is a status
- * of 400 or more with `Refusal`. No verb gives out a token or a key, nor names an endpoint.
+ * each `FileProgress`, the last one when it is done, or a line with `refusal`; `POST /mounts` takes
+ * what `mounts-asked.ts` writes and answers `MountsAnswer` when all is mounted. A refusal is a status
+ * of 400 or more with `Refusal`. No verb gives out a token or a key; a token goes where the request
+ * for mounts says, within `--endpoint-hosts`, as if its caller had sent it.
  */
 import { KiB, MiB } from '../lib/bytes.ts';
 import {
@@ -17,6 +19,9 @@ import { type FileProgress, type FileVerb, fileVerbs } from './mount-parts.ts';
 
 /** A request names a path or two: PATH_MAX is 4096 bytes, six times that when escaped. */
 export const MAX_REQUEST_BYTES: number = 32 * KiB;
+
+/** A request for mounts has tokens with it, and a hundred places. */
+export const MAX_MOUNTS_BYTES: number = 512 * KiB;
 
 /** An answer lists mounts: some KiB each, a hundred of them where files could not be saved. */
 export const MAX_ANSWER_BYTES: number = 16 * MiB;
@@ -45,6 +50,28 @@ export interface WatchingStatus {
   /** Operations that the access log could not take. */
   readonly accessDropped?: number;
 }
+
+/** All of them are mounted. */
+export interface MountsAnswer {
+  readonly version: string;
+  readonly mounts: readonly MountStatus[];
+  /** What the person should know, a line each. */
+  readonly warnings: readonly string[];
+  /** Where the process that serves them logs; undefined: nowhere. */
+  readonly logFile?: string;
+}
+
+/** The answer of a daemon whose last mount has ended: another one can be started. Its status is 503. */
+export class DaemonEnds extends WireError {
+  override readonly name = 'DaemonEnds';
+
+  constructor() {
+    const next = 'try again';
+    super('unavailable', { tried: 'mount', answered: 'the daemon is ending', next });
+  }
+}
+
+export const ENDING_STATUS = 503;
 
 export interface UnmountRequest {
   readonly mountPoint: string;
@@ -113,6 +140,22 @@ export function readFilesLine(text: string): {
     return { progress: { files, bytes, totalBytes }, done: fields?.['done'] !== undefined };
   }
   throw new WireError('internal', { tried: 'read how far it is', answered: 'no progress' });
+}
+
+/** @throws WireError `internal` for anything else than a `MountsAnswer`. */
+export function readMountsAnswer(text: string): MountsAnswer {
+  const fields = readFields(text);
+  const { version, mounts, warnings, logFile } = fields ?? {};
+  if (
+    typeof version === 'string' &&
+    Array.isArray(mounts) &&
+    mounts.every(isMountStatus) &&
+    Array.isArray(warnings)
+  ) {
+    const told = { version, mounts: mounts as MountStatus[], warnings: warnings.map(String) };
+    return typeof logFile === 'string' ? { ...told, logFile } : told;
+  }
+  throw new WireError('internal', { tried: 'mount', answered: 'nothing intelligible' });
 }
 
 /** @throws WireError `internal` for anything else than a `ProcessStatus`. */

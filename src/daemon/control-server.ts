@@ -4,16 +4,21 @@
  * few and quick, or they are cut; so are connections on which nobody takes the answer.
  */
 import { once } from 'node:events';
-import { rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Log } from '../lib/log.ts';
 import { WireError } from '../lib/wire-error.ts';
+import { ControlConnections } from './control-connections.ts';
 import {
+  DaemonEnds,
+  ENDING_STATUS,
   type FilesLine,
   type FilesRequest,
+  MAX_MOUNTS_BYTES,
   MAX_REQUEST_BYTES,
+  type MountsAnswer,
   type ProcessStatus,
   REQUEST_MS,
   readFilesRequest,
@@ -23,13 +28,11 @@ import {
 } from './control-protocol.ts';
 import { METRICS_TYPE } from './metrics-text.ts';
 import type { FileProgress } from './mount-parts.ts';
+import { type MountsAsked, readMountsAsked } from './mounts-asked.ts';
 import { peerUidOf } from './peer.ts';
 
 /** sockaddr_un.sun_path holds 108 bytes on Linux and 104 on macOS, with the NUL. */
 const MAX_SOCKET_PATH_BYTES = 103;
-
-/** A person and a script or two at a time; more would be a mistake. */
-const MAX_CONNECTIONS = 16;
 
 /** Head of an answer that comes line by line. */
 const LINES = { 'content-type': 'application/x-ndjson', connection: 'close' };
@@ -37,12 +40,16 @@ const LINES = { 'content-type': 'application/x-ndjson', connection: 'close' };
 /** The suffix by which a client finds sockets. */
 export const socketSuffix = '.sock';
 
+/** `daemon` takes requests for mounts; `mounts` serves those that it was started with. */
+export type ProcessKind = 'daemon' | 'mounts';
+
 /** What the socket's owner does when asked. */
 export interface ControlVerbs {
   status(): ProcessStatus;
   /** In the text format of Prometheus. */
   metrics(): string;
   unmount(request: UnmountRequest, signal: AbortSignal): Promise<void>;
+  mounts(asked: MountsAsked, signal: AbortSignal): Promise<MountsAnswer>;
   files(
     request: FilesRequest,
     progress: (done: FileProgress) => void,
@@ -53,6 +60,8 @@ export interface ControlVerbs {
 export interface ControlServerOptions {
   readonly runtimeDir: string;
   readonly pid: number;
+  /** Which kind of process this is. Default: one in the foreground. */
+  readonly kind?: ProcessKind;
   readonly verbs: ControlVerbs;
   readonly log: Log;
   /** Time for a request to arrive, and for its answer to be taken; default `REQUEST_MS`. */
@@ -66,6 +75,7 @@ export class ControlServer implements AsyncDisposable {
   readonly #server: Server;
   readonly #verbs: ControlVerbs;
   readonly #log: Log;
+  readonly #connections = new ControlConnections();
   /** Requests that are being answered. */
   readonly #answering = new Set<Promise<void>>();
   readonly #timeLimit: number;
@@ -91,7 +101,6 @@ export class ControlServer implements AsyncDisposable {
         this.#answering.add(answering);
       },
     );
-    this.#server.maxConnections = MAX_CONNECTIONS;
     // What is sent behind a request is not looked at.
     this.#server.maxRequestsPerSocket = 1;
     const { peerUid = peerUidOf } = options;
@@ -100,23 +109,28 @@ export class ControlServer implements AsyncDisposable {
       if (!isWelcome(peerUid(socket))) {
         this.#log.warn('control connection refused', { uid: peerUid(socket) });
         socket.destroy();
-      }
+      } else this.#connections.admit(socket);
     });
   }
 
   /** @throws WireError `config` when the socket cannot be made. */
   static async listen(options: ControlServerOptions): Promise<ControlServer> {
-    const path = join(options.runtimeDir, `mounts-${options.pid}${socketSuffix}`);
+    const { runtimeDir, kind = 'mounts', pid } = options;
+    const path = join(runtimeDir, `${kind}-${pid}${socketSuffix}`);
     const tried = `make the control socket ${path}`;
     if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
       const next = 'set WIRE_RUNTIME_DIR to a shorter path';
       throw new WireError('config', { tried, answered: 'the path is too long', next });
     }
     const control = new ControlServer(path, options);
-    await rm(path, { force: true }); // of an earlier process with our number
-    control.#server.listen(path);
+    // Between bind(2) and listen(2) it refuses, and would count as that of a dead process: its name is
+    // given to it when it listens. Another one there is of an earlier process with our number.
+    const draft = join(runtimeDir, `.${kind}-${pid}`);
+    await rm(draft, { force: true });
+    control.#server.listen(draft);
     try {
       await once(control.#server, 'listening');
+      await rename(draft, path);
     } catch (error) {
       const answered = (error as NodeJS.ErrnoException).code ?? String(error);
       throw new WireError('config', { tried, answered }, { cause: error });
@@ -147,26 +161,26 @@ export class ControlServer implements AsyncDisposable {
     });
     try {
       refuseForeign(request);
-      if (verbOf(request) === 'POST /files') await this.#tend(request, response, gone.signal);
-      else if (verbOf(request) === 'GET /metrics') {
+      const verb = verbOf(request);
+      const body = await readBody(request, mostBytesOf(verb));
+      if (verb.startsWith('POST')) this.#connections.work(socket, verb === 'POST /unmount');
+      if (verb === 'POST /files') await this.#tend(body, response, gone.signal);
+      else if (verb === 'GET /metrics') {
         sendText(response, 200, METRICS_TYPE, this.#verbs.metrics());
-      } else send(response, 200, await this.#do(request, gone.signal));
+      } else send(response, 200, await this.#do(verb, body, gone.signal));
     } catch (error) {
       this.#log.debug('control request refused', { error });
-      send(response, error instanceof WireError ? 400 : 500, refusalOf(error));
+      send(response, statusOf(error), refusalOf(error));
     }
+    this.#connections.answered(socket);
     // The work may take as long as it likes, but not the taking of its answer.
     socket.setTimeout(this.#timeLimit, () => socket.destroy());
     await closed;
   }
 
   /** Answers line by line; once the first is out, a refusal is a line too. */
-  async #tend(
-    request: IncomingMessage,
-    response: ServerResponse,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const asked = readFilesRequest(await readBody(request));
+  async #tend(body: string, response: ServerResponse, signal: AbortSignal): Promise<void> {
+    const asked = readFilesRequest(body);
     const say = (line: FilesLine): void => {
       if (!response.headersSent) response.writeHead(200, LINES);
       if (!response.destroyed) response.write(`${JSON.stringify(line)}\n`);
@@ -181,15 +195,22 @@ export class ControlServer implements AsyncDisposable {
     response.end();
   }
 
-  async #do(request: IncomingMessage, signal: AbortSignal): Promise<unknown> {
-    const verb = verbOf(request);
+  async #do(verb: string, body: string, signal: AbortSignal): Promise<unknown> {
     if (verb === 'GET /status') return this.#verbs.status();
     if (verb === 'POST /unmount') {
-      await this.#verbs.unmount(readUnmountRequest(await readBody(request)), signal);
+      await this.#verbs.unmount(readUnmountRequest(body), signal);
       return {};
+    }
+    if (verb === 'POST /mounts') {
+      return await this.#verbs.mounts(readMountsAsked(body), signal);
     }
     throw new WireError('usage', { tried: `do ${verb}`, answered: 'there is no such verb' });
   }
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof DaemonEnds) return ENDING_STATUS;
+  return error instanceof WireError ? 400 : 500;
 }
 
 /** The owner, and root, from whom nothing is hidden anyway. */
@@ -214,12 +235,16 @@ function verbOf({ method = '', url = '' }: IncomingMessage): string {
   return `${method} ${url}`;
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
+function mostBytesOf(verb: string): number {
+  return verb === 'POST /mounts' ? MAX_MOUNTS_BYTES : MAX_REQUEST_BYTES;
+}
+
+async function readBody(request: IncomingMessage, mostBytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > MAX_REQUEST_BYTES) {
+    if (bytes > mostBytes) {
       throw new WireError('usage', { tried: 'read the request', answered: 'it is too large' });
     }
     chunks.push(chunk);

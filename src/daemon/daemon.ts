@@ -4,7 +4,6 @@
  */
 
 import type { Settings } from '../config/options.ts';
-import type { Source } from '../config/source.ts';
 import type { ListedBuckets } from './bucket-list.ts';
 import type { CacheUsage, ClearedCache } from './content-cache.ts';
 import type { CheckupEvents } from './doctor/checkup.ts';
@@ -18,30 +17,16 @@ import type {
   ServeEvents,
 } from './issue-credentials.ts';
 import type { LeftFile } from './left-behind.ts';
-import type { FileProgress, FileVerb, MountOptions, TransportName } from './mount-parts.ts';
+import type { FileProgress, FileVerb } from './mount-parts.ts';
 import type { MountEvents } from './mount-process.ts';
+import type { MountsRequest } from './mounts-request.ts';
 import type { PrintedToken, TokenRequest } from './printed-token.ts';
+import type { Remountable } from './remount.ts';
 import type { Report, ReportRequest } from './report/report.ts';
 import type { Status } from './status.ts';
 import type { StopSignals } from './stop-signals.ts';
 import type { UnsavedRest } from './unmount.ts';
 import type { WhoAmI } from './who-am-i.ts';
-
-/** One SOURCE with its MOUNTPOINT. */
-export interface MountPair {
-  readonly source: Source;
-  readonly mountPoint: string;
-  readonly readOnly: boolean;
-}
-
-export interface MountsRequest {
-  readonly mounts: readonly MountPair[];
-  readonly settings: Settings;
-  readonly allowOther: boolean;
-  readonly makeDirectory: boolean;
-  readonly options?: MountOptions;
-  readonly transport?: TransportName;
-}
 
 export interface Daemon {
   /** @throws WireError as `auth/login.ts`. */
@@ -62,6 +47,9 @@ export interface Daemon {
     signal: AbortSignal,
   ): Promise<void>;
 
+  /** Is the user's daemon, until its last mount has ended; see `serveDaemon`. */
+  serve(ready: () => Promise<void>, signals: StopSignals, signal: AbortSignal): Promise<void>;
+
   /**
    * @param progress told now and then what is still to be saved.
    * @throws WireError `not-found` when nothing is mounted there; `mount-point` when it is in use;
@@ -80,6 +68,12 @@ export interface Daemon {
    * @throws WireError `not-found` when nothing is mounted there; `mount-point` without the right to.
    */
   forceUnmount(mountPoint: string, signal: AbortSignal): Promise<void>;
+
+  /** Mount points of this user: of living processes, and dead ones that wire has made. */
+  ownMounts(signal: AbortSignal): Promise<readonly string[]>;
+
+  /** Mounts that can be mounted again, by their notes. */
+  remountable(signal: AbortSignal): Promise<readonly Remountable[]>;
 
   /** Whether a login at `issuer` is kept; not when the vault does not open, which the log tells. */
   isLoggedIn(issuer: string, signal: AbortSignal): Promise<boolean>;

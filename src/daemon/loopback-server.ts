@@ -11,9 +11,10 @@ export interface LoopbackLimits {
   /** Time for a request to arrive, ms. */
   readonly requestMs: number;
   readonly maxConnections: number;
+  /** Default 4 KiB: what programs send is some hundred bytes. */
+  readonly maxHeaderBytes?: number;
 }
 
-/** What programs send is some hundred bytes. */
 const MAX_HEADER_BYTES: number = 4 * KiB;
 
 /**
@@ -21,7 +22,7 @@ const MAX_HEADER_BYTES: number = 4 * KiB;
  * @throws WireError `config` when the port cannot be had.
  */
 export async function listenOnLoopback(
-  { port, requestMs, maxConnections }: LoopbackLimits,
+  { port, requestMs, maxConnections, maxHeaderBytes = MAX_HEADER_BYTES }: LoopbackLimits,
   refusal: { readonly tried: string; readonly next: string },
   signal: AbortSignal,
 ): Promise<{ readonly server: Server; readonly port: number }> {
@@ -29,7 +30,7 @@ export async function listenOnLoopback(
     requestTimeout: requestMs,
     headersTimeout: requestMs,
     connectionsCheckingInterval: Math.min(1000, requestMs),
-    maxHeaderSize: MAX_HEADER_BYTES,
+    maxHeaderSize: maxHeaderBytes,
     keepAlive: false,
   });
   server.maxConnections = maxConnections;

@@ -74,6 +74,8 @@ export interface MountSpec extends MountPointRequest {
   readonly allowOther: boolean;
   readonly options?: MountOptions;
   readonly transport?: TransportName;
+  /** How long SIGTERM waits until all is saved; see `--stop-timeout`. */
+  readonly stopTimeoutMs?: number;
 }
 
 /** What the temporary credentials of a mount may do, and whether the server holds them to it. */
@@ -182,6 +184,13 @@ export interface MountParts {
   deviceOf(path: string): Promise<number>;
   /** Processes that keep `mountPoint` busy, as `name (pid)`, as far as one may see them. */
   usersOf(mountPoint: string): Promise<readonly string[]>;
+  /**
+   * What names the kernel's mount on top of `path`; undefined where nothing is mounted. Absent
+   * where nobody can say: then no mount counts as broken off while the kernel still has it.
+   */
+  mountAt?(path: string): Promise<string | undefined>;
+  /** Takes a dead mount away that nobody serves any more. */
+  takeAway?(path: string, signal: AbortSignal): Promise<void>;
   /** Hears of each change of a bucket that a mount makes; absent where nobody keeps account. */
   changes?(mountPoint: string): ChangeListener | undefined;
   /** `fileSystem`, its operations noted one by one; absent where nobody asked for that. */

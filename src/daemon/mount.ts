@@ -41,7 +41,8 @@ export interface MountStatus {
   readonly mountPoint: string;
   readonly source: string;
   readonly readOnly: boolean;
-  readonly state: 'ready' | 'stopping';
+  /** `repairing`: its session broke off, and it is being mounted again. */
+  readonly state: 'ready' | 'stopping' | 'repairing';
   readonly readySinceMs: number;
   readonly endpoint: string;
   readonly issuer: string;
@@ -61,7 +62,31 @@ export interface MountStatus {
   readonly uploads?: number | undefined;
   /** How long its work takes; absent in the status of an older wire. */
   readonly work?: WatchedWork;
+  /** How often it broke off and was mounted again; absent where it never did. */
+  readonly repairs?: Repairs;
 }
+
+/** Sessions of a mount that broke off: cut off by fusectl, or by a defect of wire. */
+export interface Repairs {
+  readonly count: number;
+  /** Ms since the epoch. */
+  readonly latestMs: number;
+  /** Why it cannot be mounted again, so far. */
+  readonly trouble?: string;
+}
+
+/** Something is not in its bucket, and in the journal, for the next mount to save. */
+export class LeftInJournal extends WireError {
+  override readonly name = 'LeftInJournal';
+}
+
+/** Longest wait until all is saved of a mount that broke off: it cannot be used for so long. */
+const REPAIR_SAVE_MS = 10_000;
+
+/** Longest wait for whoever uses a mount and is gone before he is found. */
+const BUSY_MS = 1_000;
+/** Between two attempts of that. */
+const BUSY_LOOK_MS = 50;
 
 /** What a mount holds while it lives. */
 interface Held {
@@ -70,6 +95,8 @@ interface Held {
   readonly lease: StoreLease;
   readonly fileSystem: MountedFileSystem;
   readonly watch: MountWatch;
+  /** As `MountParts.mountAt` named it when it was made. */
+  readonly kernelMount: string | undefined;
 }
 
 /**
@@ -104,7 +131,8 @@ export async function startMount(
     fileSystem.keptBy(attached.serve(served, log, watch.operations));
     await answersAtRoot(point, parts, signal);
     log.info('ready');
-    const held = { point, attached, lease, fileSystem, watch };
+    const kernelMount = await parts.mountAt?.(point.path);
+    const held = { point, attached, lease, fileSystem, watch, kernelMount };
     return new LiveMount(spec, parts, held, closers.move());
   } catch (error) {
     await closers[Symbol.asyncDispose]().catch((cause: unknown) => {
@@ -161,6 +189,11 @@ async function letGo(attached: Attachment, log: Log): Promise<void> {
 export class LiveMount {
   /** Everything is given back. Resolves to what could not be saved, if anything. */
   readonly ended: Promise<WireError | undefined>;
+  /**
+   * Settles when the kernel has let go, before the rest is saved: whether nobody wanted that. Then
+   * the kernel still has the mount, and answers for it that it is dead.
+   */
+  readonly broken: Promise<boolean>;
   readonly #spec: MountSpec;
   readonly #parts: MountParts;
   readonly #held: Held;
@@ -168,7 +201,8 @@ export class LiveMount {
   readonly #readySinceMs: number;
   /** Aborts the saving of what is left. */
   readonly #hurry = new AbortController();
-  #state: MountStatus['state'] = 'ready';
+  #state: 'ready' | 'stopping' = 'ready';
+  #brokeOff = false;
 
   constructor(spec: MountSpec, parts: MountParts, held: Held, closers: Closers) {
     this.#spec = spec;
@@ -176,9 +210,24 @@ export class LiveMount {
     this.#held = held;
     this.#closers = closers;
     this.#readySinceMs = parts.clock.now();
-    this.ended = held.attached.ended
-      .catch((error: unknown) => parts.log.error('mount broke off', { error }))
-      .then(async () => await this.#finish());
+    this.broken = held.attached.ended
+      .then(
+        async () => await this.#stillMounted(),
+        (error: unknown) => {
+          parts.log.error('mount broke off', { mountPoint: this.mountPoint, error });
+          return true;
+        },
+      )
+      .then((broken) => broken && this.#state === 'ready');
+    this.ended = this.broken.then(async (broken) => {
+      this.#brokeOff = broken;
+      return broken ? await this.#finishSoon() : await this.#finish();
+    });
+  }
+
+  /** Its session is over, and nobody wanted that: the kernel still has the mount, dead. */
+  get brokeOff(): boolean {
+    return this.#brokeOff;
   }
 
   get mountPoint(): string {
@@ -246,7 +295,7 @@ export class LiveMount {
     this.#state = 'stopping';
     try {
       await this.#syncOrLeave(signal);
-      await this.#held.attached.unmount(mode, signal);
+      await this.#unmount(mode, signal);
     } catch (error) {
       this.#state = 'ready';
       throw await this.#explain(error);
@@ -254,6 +303,26 @@ export class LiveMount {
     if (mode === 'lazy') return;
     const problem = await raceAbort(this.ended, signal);
     if (problem !== undefined) throw problem;
+  }
+
+  /**
+   * Busy although nobody is found who uses it: somebody was, for a moment. A look at whether a mount
+   * answers (`wire status` of another process) keeps it busy for as long as it takes.
+   */
+  async #unmount(mode: 'wait' | 'lazy', signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts;
+    const startMs = clock.monotonic();
+    for (;;) {
+      try {
+        await this.#held.attached.unmount(mode, signal);
+        return;
+      } catch (error) {
+        if (!(error instanceof WireError) || error.kind !== 'mount-point') throw error;
+        if (mode === 'lazy' || clock.monotonic() - startMs >= BUSY_MS) throw error;
+        if ((await this.#parts.usersOf(this.mountPoint)).length > 0) throw error;
+        await clock.sleep(BUSY_LOOK_MS, signal);
+      }
+    }
   }
 
   /** Saves everything; what cannot be saved now and lies in a journal need not keep the mount. */
@@ -264,31 +333,35 @@ export class LiveMount {
       const { unsavedFiles, writeBack } = this.#held.fileSystem.state;
       if (signal.aborted || unsavedFiles === 0) throw error;
       if (writeBack?.files !== unsavedFiles) throw error;
-      this.#hurry.abort(this.#leftInJournal(unsavedFiles, writeBack.trouble, error));
+      this.#hurry.abort(this.#leftInJournal(error));
     }
   }
 
-  #leftInJournal(files: number, trouble: string | undefined, cause: unknown): WireError {
-    const reason = trouble ?? this.#held.fileSystem.state.failures.at(-1)?.message ?? String(cause);
+  #leftInJournal(cause: unknown): LeftInJournal {
+    const { unsavedFiles: files, writeBack, failures } = this.#held.fileSystem.state;
+    const answer = cause instanceof WireError ? cause.facts.answered : String(cause);
+    const reason = writeBack?.trouble ?? failures.at(-1)?.message ?? answer;
     const many = files === 1 ? '1 file is' : `${files} files are`;
     const facts = {
       tried: `save all that was written to ${this.mountPoint}`,
       answered: reason,
       next: `${many} in the journal, for the next mount of ${formatSource(this.#spec.source)} to save; see: wire recover --list`,
     };
-    return new WireError('not-saved', facts, { cause });
+    return new LeftInJournal('not-saved', facts, { cause });
   }
 
   /** Ends at once, whoever uses it and whatever is not saved: `ended` tells what that was. */
   async leave(): Promise<void> {
     this.#state = 'stopping';
-    this.#hurry.abort(
-      new WireError('not-saved', {
-        tried: `save what was written to ${this.mountPoint}`,
-        answered: 'there was no more time',
-      }),
-    );
+    this.#hurry.abort(this.#noMoreTime());
     await letGo(this.#held.attached, this.#parts.log);
+  }
+
+  #noMoreTime(): WireError {
+    return new WireError('not-saved', {
+      tried: `save what was written to ${this.mountPoint}`,
+      answered: 'there was no more time',
+    });
   }
 
   /** Says who keeps the mount busy, or what cannot be saved. */
@@ -322,6 +395,26 @@ export class LiveMount {
       },
       { cause: error },
     );
+  }
+
+  async #stillMounted(): Promise<boolean> {
+    const { kernelMount, point } = this.#held;
+    if (kernelMount === undefined) return false;
+    return (await this.#parts.mountAt?.(point.path).catch(() => undefined)) === kernelMount;
+  }
+
+  /** Programs wait for the mount to come back. */
+  async #finishSoon(): Promise<WireError | undefined> {
+    const finished = new AbortController();
+    this.#parts.clock.sleep(REPAIR_SAVE_MS, finished.signal).then(
+      () => this.#hurry.abort(this.#noMoreTime()),
+      () => undefined,
+    );
+    try {
+      return await this.#finish();
+    } finally {
+      finished.abort();
+    }
   }
 
   async #finish(): Promise<WireError | undefined> {
@@ -367,7 +460,10 @@ export class LiveMount {
       return undefined;
     } catch (error) {
       // In a hurry nothing was waited for; perhaps nothing had to be.
-      if (this.#hurry.signal.aborted && fileSystem.state.unsavedFiles === 0) return undefined;
+      const { unsavedFiles, writeBack } = fileSystem.state;
+      if (this.#hurry.signal.aborted && unsavedFiles === 0) return undefined;
+      if (error instanceof LeftInJournal) return error;
+      if (unsavedFiles > 0 && writeBack?.files === unsavedFiles) return this.#leftInJournal(error);
       this.#parts.log.error('not saved', { mountPoint: this.mountPoint, error });
       return error instanceof WireError ? error : this.#unsaved(error);
     }

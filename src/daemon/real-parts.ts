@@ -7,10 +7,11 @@ import type { Settings } from '../config/options.ts';
 import { formatSource, type Source } from '../config/source.ts';
 import { ObjectFileSystem } from '../fs/object-filesystem.ts';
 import { linuxTransport } from '../fuse/linux/mount.ts';
+import { readMountinfo, topMount } from '../fuse/linux/mountinfo.ts';
+import { unmountPath } from '../fuse/linux/unmount.ts';
 import type { Transport } from '../fuse/transport.ts';
 import { usersOf } from './busy.ts';
-import { openStores } from './connection-stores.ts';
-import { Connections } from './connections.ts';
+import type { Connections } from './connections.ts';
 import type { ContentCache } from './content-cache.ts';
 import type { MountedFileSystem, MountParts, TransportName } from './mount-parts.ts';
 import { deviceOf, prepareMountPoint } from './mount-point.ts';
@@ -31,8 +32,14 @@ export type Freshness = Pick<
   'listTtlMs' | 'consistency' | 'posix' | 'capacityBytes' | 'writeBack'
 >;
 
+/** Whose tokens, and the leases that are made of them. */
+export interface Login {
+  readonly tokens: TokenSource;
+  readonly connections: Connections;
+}
+
 export function createParts(
-  tokens: TokenSource,
+  { tokens, connections }: Login,
   content: ContentCache,
   freshness: Freshness,
   surroundings: Surroundings,
@@ -40,9 +47,6 @@ export function createParts(
   const { listTtlMs = LIST_TTL_MS, consistency = 'ttl', posix = false } = freshness;
   const { capacityBytes, writeBack = 'off' } = freshness;
   const { clock, log, uid, gid, paths } = surroundings;
-  const connections = new Connections((connection, rights) =>
-    openStores(connection, rights, tokens, surroundings),
-  );
   return {
     clock,
     log,
@@ -100,6 +104,8 @@ export function createParts(
     },
     deviceOf,
     usersOf,
+    mountAt: async (path) => topMount(await readMountinfo(), path)?.device,
+    takeAway: async (path, signal) => await unmountPath(path, 'lazy', signal),
   };
 }
 

@@ -1,10 +1,12 @@
 /** What there is: living mounts of every process, mounts whose process is gone, stored logins. */
 import { sameIssuer } from '../auth/issuer.ts';
+import { formatSource } from '../config/source.ts';
 import type { FoundProcess } from './control-client.ts';
 import type { WatchingStatus } from './control-protocol.ts';
 import type { KnownLogins, LoginFacts, ServedMount } from './identity.ts';
 import type { LeftFile } from './left-behind.ts';
 import type { MountStatus } from './mount.ts';
+import type { MountNote } from './mount-notes.ts';
 
 export interface LiveMountStatus extends Omit<MountStatus, 'degraded'> {
   readonly pid: number;
@@ -18,6 +20,8 @@ export interface LiveMountStatus extends Omit<MountStatus, 'degraded'> {
 export interface LostMountStatus {
   readonly mountPoint: string;
   readonly state: 'dead' | 'silent';
+  /** What was mounted there, where a note says so: `wire remount` mounts it again. */
+  readonly was?: string;
 }
 
 /** A process that serves mounts. */
@@ -43,6 +47,19 @@ export interface Status {
 export interface KernelMount {
   readonly mountPoint: string;
   readonly state: 'alive' | 'dead' | 'silent';
+  /** The source, where a note of ours says so. */
+  readonly was?: string;
+}
+
+/** Pure. */
+export function withSources(
+  kernel: readonly KernelMount[],
+  notes: readonly MountNote[],
+): readonly KernelMount[] {
+  return kernel.map(({ mountPoint, state }) => {
+    const pair = notes.find((note) => note.mountPoint === mountPoint)?.request.mounts[0];
+    return { mountPoint, state, ...(pair !== undefined && { was: formatSource(pair.source) }) };
+  });
 }
 
 /** Pure: puts together what was gathered. Mounts in order of their place. */
@@ -60,9 +77,11 @@ export function composeStatus(
     })),
   );
   const served = new Set(live.map((mount) => mount.mountPoint));
-  const lost = kernel.flatMap(({ mountPoint, state }): readonly LostMountStatus[] =>
-    served.has(mountPoint) ? [] : [{ mountPoint, state: state === 'dead' ? 'dead' : 'silent' }],
-  );
+  const lost = kernel.flatMap(({ mountPoint, state, was }): readonly LostMountStatus[] => {
+    if (served.has(mountPoint)) return [];
+    const known = was === undefined ? {} : { was };
+    return [{ mountPoint, state: state === 'dead' ? 'dead' : 'silent', ...known }];
+  });
   const mounts = [...live, ...lost].sort((a, b) => (a.mountPoint < b.mountPoint ? -1 : 1));
   const left = {
     files: leftFiles.length,

@@ -4,6 +4,7 @@ import { unmountPath } from '../fuse/linux/unmount.ts';
 import { LinkedAbort } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
 import { findProcesses, requestUnmount } from './control-client.ts';
+import { forgetMount } from './mount-notes.ts';
 import { removeMadeOf } from './mount-point.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -26,7 +27,7 @@ export async function unmountAnywhere(
   mountPoint: string,
   lazy: boolean,
   progress: (left: UnsavedRest) => void,
-  { paths: { runtimeDir }, clock }: Pick<Surroundings, 'paths' | 'clock'>,
+  { paths: { runtimeDir, stateDir }, clock }: Pick<Surroundings, 'paths' | 'clock'>,
   signal: AbortSignal,
 ): Promise<void> {
   const path = await resolveMountPoint(mountPoint);
@@ -47,6 +48,7 @@ export async function unmountAnywhere(
   }
   await unmountPath(path, lazy ? 'lazy' : 'wait', signal);
   await removeMadeOf(path, runtimeDir);
+  await forgetMount(stateDir, path);
 }
 
 /** Tells what is left until `signal` aborts. Never rejects: nobody depends on it. */

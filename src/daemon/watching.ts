@@ -1,4 +1,4 @@
-/** What is told of the work of mounts, besides their log: audit log, access log, metrics. */
+/** What is told of the work of mounts, besides their log: audit log and access log. */
 import { join } from 'node:path';
 import type { Settings } from '../config/options.ts';
 import { Closers } from '../lib/closers.ts';
@@ -7,12 +7,11 @@ import { AccessLog } from './access-log.ts';
 import { notedFileSystem } from './access-watch.ts';
 import { type Actor, AuditLog } from './audit-log.ts';
 import type { WatchingStatus } from './control-protocol.ts';
-import { MetricsEndpoint } from './metrics-endpoint.ts';
 import type { MountParts } from './mount-parts.ts';
 import type { Surroundings } from './surroundings.ts';
 
 export interface WatchingOptions {
-  readonly settings: Pick<Settings, 'metrics' | 'accessLog' | 'auditLog'>;
+  readonly settings: Pick<Settings, 'accessLog' | 'auditLog'>;
   /** Whose login changes buckets. */
   readonly actor: () => Actor;
   /** Something that a person should know, in one line. */
@@ -30,7 +29,6 @@ export class Watching implements AsyncDisposable {
   readonly #access: AccessLog | undefined;
   readonly #options: WatchingOptions;
   readonly #facts: Facts;
-  #endpoint: MetricsEndpoint | undefined;
 
   private constructor(
     options: WatchingOptions,
@@ -75,19 +73,6 @@ export class Watching implements AsyncDisposable {
     };
   }
 
-  /**
-   * Serves `metrics` on a port, where that was asked for.
-   *
-   * @throws WireError `config` when the port cannot be had.
-   */
-  async serve(metrics: () => string, signal: AbortSignal): Promise<void> {
-    const { metrics: port = 'off' } = this.#options.settings;
-    if (port === 'off') return;
-    const endpoint = await MetricsEndpoint.listen({ port, metrics }, signal);
-    this.#endpoint = this.#closers.use(endpoint);
-    this.#facts.log.info('metrics served', { url: endpoint.url });
-  }
-
   get auditFailures(): number {
     return this.#audit?.failures ?? 0;
   }
@@ -100,7 +85,6 @@ export class Watching implements AsyncDisposable {
     const { auditFailures, accessDropped } = this;
     const { accessLog } = this.#options.settings;
     return {
-      ...(this.#endpoint !== undefined && { metricsUrl: this.#endpoint.url }),
       ...(this.#audit !== undefined && { auditLog: this.#audit.path }),
       ...(auditFailures > 0 && { auditFailures }),
       ...(accessLog !== undefined && { accessLog }),

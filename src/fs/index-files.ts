@@ -3,8 +3,9 @@
  * next takes over what lives no more, and leaves alone what does, and files of any other name.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { makeFolders } from '../lib/make-folders.ts';
 import { isDeadOwner, newOwnerName } from './staging-owner.ts';
 
 const OWNED = /^life-[\w-]+\.index$/;
@@ -20,7 +21,7 @@ export function newIndexFile(folder: string): string {
 
 /** Makes `folder`, and takes over the files of those who have ended, the oldest first. */
 export async function takeIndexFiles(folder: string): Promise<readonly string[]> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolders(folder, 0o700);
   const taken: { readonly file: string; readonly changedMs: number }[] = [];
   for (const name of await readdir(folder)) {
     if (!LEFT.test(name) && !(OWNED.test(name) && isDeadOwner(name))) continue;

@@ -30,13 +30,14 @@ export class SaveFailures {
     return this.#latest.map(({ failure }) => failure);
   }
 
-  /** @param node of a failure that a later save mends. */
+  /** @param node of a failure that a later save mends, and a later failure replaces. */
   add(name: string, error: unknown, keptAt: string | undefined, node?: FileNode): void {
     this.#log.error('not-saved', { name, error, ...(keptAt === undefined ? {} : { keptAt }) });
     const message = error instanceof Error ? error.message : String(error);
     const failure = { name, message, atMs: this.#clock.now() };
     const told = { node, failure: keptAt === undefined ? failure : { ...failure, keptAt } };
-    this.#latest = [...this.#latest, told].slice(-MOST_FAILURES);
+    const others = this.#latest.filter((one) => node === undefined || one.node !== node);
+    this.#latest = [...others, told].slice(-MOST_FAILURES);
   }
 
   /** The file has been saved: what failed before is told no more. */

@@ -1,13 +1,15 @@
 /**
  * Saves in the background: the oldest first, many at a time, until each has succeeded or its
- * content has ended. What fails is tried again after a while that grows (full jitter). When the
- * store cannot be reached, or nobody is logged in, one asks for all: the others follow once it has
- * succeeded. What waits is on the local disk, so any number may.
+ * content has ended. What fails is tried again after a while that grows (full jitter), and what is
+ * refused as well: policies and quotas change. When the store cannot be reached, or nobody is logged
+ * in, one asks for all: the others follow once it has succeeded. What waits is on the local disk, so
+ * any number may.
  */
 import { LinkedAbort } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { StoreError } from '../store/errors.ts';
+import { isPassing } from './deletes.ts';
 import type { FileNode } from './nodes.ts';
 
 export interface SaveQueueOptions {
@@ -39,6 +41,8 @@ const MOST_HELD = 2048;
 const AGAIN_DELAY_MS = 1000;
 const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 60_000;
+/** A person has to change something first; each try may send all of a file for nothing. */
+const LONGEST_REFUSED_RETRY_MS = 300_000;
 /** Without credentials a look costs no request. */
 const LOGIN_LOOK_MS = 1000;
 /** Looked at for one that is due, of those that have waited longest. */
@@ -82,8 +86,10 @@ export class SaveQueue implements AsyncDisposable {
 
   /** Why saving does not get on just now. */
   get trouble(): unknown {
-    if (this.#outage.tries === 0) return undefined;
-    for (const { failure } of this.#waiting.values()) if (failure !== undefined) return failure;
+    const isOut = this.#outage.tries > 0;
+    for (const { failure } of this.#waiting.values()) {
+      if (failure !== undefined && (isOut || isRefusal(failure))) return failure;
+    }
     return undefined;
   }
 
@@ -122,14 +128,15 @@ export class SaveQueue implements AsyncDisposable {
     const now = this.#options.clock.monotonic();
     waiting.failure = error;
     waiting.tries += 1;
-    waiting.dueMs = now + this.#pause(waiting.tries);
+    const longestMs = isRefusal(error) ? LONGEST_REFUSED_RETRY_MS : LONGEST_RETRY_MS;
+    waiting.dueMs = now + this.#pause(waiting.tries, longestMs);
     // Others have their turn before: this one may be the only one that fails.
     this.#waiting.delete(node);
     this.#waiting.set(node, waiting);
     if (isLoginEnd(error)) this.#outage = { tries: 1, untilMs: now + LOGIN_LOOK_MS };
     else if (isOutage(error)) {
       const tries = this.#outage.tries + 1;
-      this.#outage = { tries, untilMs: now + this.#pause(tries) };
+      this.#outage = { tries, untilMs: now + this.#pause(tries, LONGEST_RETRY_MS) };
     }
     // Where all wait for one, this one may be it.
     if (this.#outage.tries > 0) waiting.dueMs = Math.min(waiting.dueMs, this.#outage.untilMs);
@@ -151,8 +158,8 @@ export class SaveQueue implements AsyncDisposable {
   }
 
   /** Full jitter: those who fail together do not come back together. */
-  #pause(tries: number): number {
-    const most = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(tries - 1, 10));
+  #pause(tries: number, longestMs: number): number {
+    const most = Math.min(longestMs, FIRST_RETRY_MS * 2 ** Math.min(tries - 1, 10));
     return Math.max(this.#options.random() * most, FIRST_RETRY_MS / 4);
   }
 
@@ -256,6 +263,11 @@ const wokenEarly = new Error('woken');
 export function isLoginEnd(error: unknown): boolean {
   if (!(error instanceof StoreError)) return false;
   return error.kind === 'login-expired' || error.kind === 'credentials-expired';
+}
+
+/** It would be the same at once: somebody has to change something first. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof StoreError && !isPassing(error) && !isLoginEnd(error);
 }
 
 /** Others would meet the same. */

@@ -5,24 +5,23 @@
  *
  * Each file that waits has one intent, which a later close changes. It is forgotten once the bucket
  * has the content, somebody has removed the file, or the bytes are put aside where a person finds
- * them: never before.
+ * them, since somebody else has changed the object: never before. What the store refuses for other
+ * reasons (policy, a quota) is shown as it was written, and asked for again until it is taken.
  */
 import { basename, dirname } from 'node:path';
 import { MiB } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
-import { StoreError } from '../store/errors.ts';
 import type { ObjectVersion } from '../store/object-store.ts';
 import { Background } from './background.ts';
 import { type Doubt, isSameSent, type SentContent, sentInOne } from './content-doubts.ts';
-import { isPassing } from './deletes.ts';
 import type { DiskRoom } from './disk-room.ts';
 import { ExtentMap } from './extents.ts';
 import type { IntentNotes, NotedIntent, SaveIntent, SentIntent } from './journal/intents.ts';
 import { wholeContent } from './left-content.ts';
 import { type DirectoryNode, type FileNode, filePlaceOf, isWithin } from './nodes.ts';
 import type { SaveJournal } from './save-journal.ts';
-import { isLoginEnd, SaveQueue } from './save-queue.ts';
+import { isLoginEnd, isRefusal, SaveQueue } from './save-queue.ts';
 import type { StagedFile } from './staged-file.ts';
 
 /** What a close waits for: the bucket; bytes that outlive the process; bytes that are on the disk. */
@@ -144,8 +143,10 @@ export class WriteBack implements SaveJournal, AsyncDisposable {
   failed(node: FileNode, _: StagedFile, error: unknown): void {
     if (this.#closed) return;
     // Who waits for the bucket was told, unless only a login is lacking: then it is saved after it.
-    if (!this.#accepted.has(node) && isLoginEnd(error)) this.#queue.add(node);
-    if (isRefusal(error)) this.#queue.done(node, false);
+    const isPromised = this.#accepted.has(node);
+    if (!isPromised && isLoginEnd(error)) this.#queue.add(node);
+    // Whose close was told that it is safe has no one to tell: it waits until it is allowed.
+    if (!isPromised && isRefusal(error)) this.#queue.done(node, false);
     else this.#queue.failed(node, error);
   }
 
@@ -329,9 +330,4 @@ function sentIntent({ bytes, etag }: SentContent, sort: SortOfSent): readonly Se
 /** Of content that was sent before what is accepted now. */
 function sortOf({ changes }: Doubt): SortOfSent {
   return changes === 'other' ? 'other' : 'earlier';
-}
-
-/** It would be the same the next time: only a person can help. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof StoreError && !isPassing(error) && !isLoginEnd(error);
 }

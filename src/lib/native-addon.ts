@@ -2,12 +2,10 @@
  * Finds and loads the addon of native/. Each layer that uses it declares the part it needs, as
  * `fuse/native.ts` does. All results follow one rule: a value >= 0, or a negative errno.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-const PACKAGE_NAME = 'wire-mount';
+import { join } from 'node:path';
+import { packageRoot } from './package-root.ts';
 
 /** This system, as file names have it: `linux-x64`. */
 export function addonTarget(): string {
@@ -20,7 +18,7 @@ export function addonTarget(): string {
  * @throws Error saying why the last candidate does not load, or that there is none.
  */
 export function loadAddon(): unknown {
-  const root = findPackageRoot(dirname(fileURLToPath(import.meta.url)));
+  const root = packageRoot();
   let reason: unknown = new Error('there is none');
   for (const kind of ['build', 'prebuilds']) {
     const path = join(root, 'native', kind, addonTarget(), 'wire.node');
@@ -32,20 +30,4 @@ export function loadAddon(): unknown {
     }
   }
   throw reason;
-}
-
-/** This code runs from dist/, build/src/ and src/: the package is the first one of our name above. */
-function findPackageRoot(from: string): string {
-  for (let folder = from; ; folder = dirname(folder)) {
-    const manifest = join(folder, 'package.json');
-    if (existsSync(manifest) && nameOf(manifest) === PACKAGE_NAME) return folder;
-    if (folder === dirname(folder)) return from;
-  }
-}
-
-function nameOf(manifest: string): unknown {
-  const content: unknown = JSON.parse(readFileSync(manifest, 'utf8'));
-  return typeof content === 'object' && content !== null && 'name' in content
-    ? content.name
-    : undefined;
 }

@@ -8,9 +8,33 @@ import { isLoopback } from '../lib/host-name.ts';
 import { WireError } from '../lib/wire-error.ts';
 import { networkFailure, TooLargeError } from './network-failure.ts';
 
+/** The part of `fetch` that an exchange needs: Node's own is one. */
+export type Fetch = (url: string, request: FetchRequest) => Promise<FetchAnswer>;
+
+export interface FetchRequest {
+  readonly method: string;
+  readonly headers: Record<string, string>;
+  readonly body?: string;
+  readonly redirect: 'manual';
+  readonly signal: AbortSignal;
+  /** More than that is not wanted: whoever sends need not read on. */
+  readonly maxBytes: number;
+}
+
+export interface FetchAnswer {
+  readonly status: number;
+  readonly headers: ReplyHeaders;
+  readonly body: AsyncIterable<Uint8Array> | Iterable<Uint8Array> | null;
+}
+
+/** By name, in any case; as pairs. */
+export interface ReplyHeaders extends Iterable<[string, string]> {
+  get(name: string): string | null;
+}
+
 export interface HttpOptions {
   /** Sends requests; default: Node's `fetch`. A proxy or a CA of one's own comes in here. */
-  readonly fetch?: typeof fetch;
+  readonly fetch?: Fetch;
   /** Limit of one exchange, body included, in ms; default 20,000. */
   readonly timeoutMs?: number;
   /** Largest reply in bytes; default 1 MiB. */
@@ -28,7 +52,7 @@ export interface HttpRequest {
 
 export interface HttpReply {
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: ReplyHeaders;
   readonly text: string;
   /** The server's clock (`Date` header), ms since the epoch, whole seconds. */
   readonly serverTimeMs: number | undefined;
@@ -82,14 +106,16 @@ async function exchangeOnce(
   using limits = new TimeLimit(signal, http.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   try {
     const send = http.fetch ?? fetch;
+    const maxBytes = http.maxBytes ?? DEFAULT_MAX_BYTES;
     const response = await send(request.url, {
+      maxBytes,
       method: request.method,
       headers: { accept: 'application/json', ...request.headers },
       redirect: 'manual',
       signal: limits.signal,
       ...(request.body === undefined ? {} : { body: request.body }),
     });
-    const text = await readBody(response, http.maxBytes ?? DEFAULT_MAX_BYTES);
+    const text = await readBody(response, maxBytes);
     const date = Date.parse(response.headers.get('date') ?? '');
     const serverTimeMs = Number.isNaN(date) ? undefined : date;
     return { status: response.status, headers: response.headers, text, serverTimeMs };
@@ -99,13 +125,13 @@ async function exchangeOnce(
   }
 }
 
-async function readBody(response: Response, maxBytes: number): Promise<string> {
+async function readBody(response: FetchAnswer, maxBytes: number): Promise<string> {
   if (response.body === null) return '';
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+  for await (const chunk of response.body) {
     bytes += chunk.byteLength;
-    if (bytes > maxBytes) throw new TooLargeError(`a reply of more than ${maxBytes} bytes`);
+    if (bytes > maxBytes) throw new TooLargeError(maxBytes);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

@@ -31,6 +31,10 @@ const wordsOf: Readonly<Record<string, Words>> = {
 /** A reply larger than anything these servers have to say. */
 export class TooLargeError extends Error {
   override readonly name = 'TooLargeError';
+
+  constructor(maxBytes: number) {
+    super(`a reply of more than ${maxBytes} bytes`);
+  }
 }
 
 /**

@@ -2,16 +2,14 @@
  * How wire reaches servers: one set of trusted certificates, proxies and connections for the
  * identity provider, the STS and the store alike.
  */
-import type { Agent as HttpAgent } from 'node:http';
-import type { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
 import { resolve } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
-import { ConnectedHttpAgent, ConnectedHttpsAgent, ConnectionSupply, dropDead } from './agents.ts';
 import { Connector } from './connector.ts';
+import type { Fetch } from './http.ts';
 import { IdentityFetch } from './identity-fetch.ts';
-import { breaks, machineAddresses, type NetworkChange, NetworkWatch } from './network-watch.ts';
+import { machineAddresses, type NetworkChange, NetworkWatch } from './network-watch.ts';
 import type { Environment } from './proxy-choice.ts';
 import type { Reading } from './reading.ts';
 import { targetOf } from './target.ts';
@@ -41,13 +39,7 @@ export interface NetworkSurroundings {
 
 export interface Network extends AsyncDisposable {
   /** Sends a request, given as URL and options, with these certificates and proxies. */
-  readonly fetch: typeof fetch;
-
-  /**
-   * An agent for requests of `node:http` and `node:https` to `url`, with connections of its own
-   * that are kept open. Whoever asked for it destroys it.
-   */
-  agentFor(url: string, maxSockets: number): HttpAgent | HttpsAgent;
+  readonly fetch: Fetch;
 
   /**
    * A connection to the server of `url`, for somebody who speaks by himself what is spoken there,
@@ -76,12 +68,11 @@ export async function openNetwork(
 }
 
 class RealNetwork implements Network {
-  readonly fetch: typeof fetch;
+  readonly fetch: Fetch;
   readonly #surroundings: NetworkSurroundings;
   readonly #connector: Connector;
   readonly #closing = new AbortController();
   readonly #identity: IdentityFetch;
-  readonly #agents = new Set<HttpAgent>();
   readonly #listeners = new Set<(change: NetworkChange) => void>();
   /** While somebody would notice a change. */
   #watch: NetworkWatch | undefined;
@@ -95,21 +86,8 @@ class RealNetwork implements Network {
     this.#surroundings = surroundings;
     this.#connector = new Connector({ trust, environment, insecureHosts, signal });
     this.#identity = new IdentityFetch(this.#connector);
-    this.fetch = async (url, init) => await this.#identity.fetch(url, init);
+    this.fetch = async (url, request) => await this.#identity.fetch(url, request);
     if (insecureHosts.length > 0) log.warn('certificates are not checked', { insecureHosts });
-  }
-
-  agentFor(url: string, maxSockets: number): HttpAgent | HttpsAgent {
-    const target = targetOf(url);
-    const forget = (): void => {
-      this.#agents.delete(agent);
-      this.#watchWhileNeeded();
-    };
-    const Pool = target.secure ? ConnectedHttpsAgent : ConnectedHttpAgent;
-    const agent = new Pool(new ConnectionSupply(this.#connector, target, forget), maxSockets);
-    this.#agents.add(agent);
-    this.#watchWhileNeeded();
-    return agent;
   }
 
   connect(url: string, reading: Reading): Socket | Promise<Socket> {
@@ -130,13 +108,12 @@ class RealNetwork implements Network {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new Error('the network was closed'));
     this.#listeners.clear();
-    for (const agent of [...this.#agents]) agent.destroy();
     await this.#watch?.[Symbol.asyncDispose]();
-    await this.#identity[Symbol.asyncDispose]();
+    this.#identity[Symbol.dispose]();
   }
 
   #watchWhileNeeded(): void {
-    const needed = this.#agents.size + this.#listeners.size > 0;
+    const needed = this.#listeners.size > 0;
     if (needed && this.#watch === undefined && !this.#closing.signal.aborted) {
       const { clock, addresses = machineAddresses } = this.#surroundings;
       this.#watch = new NetworkWatch({
@@ -154,10 +131,6 @@ class RealNetwork implements Network {
   #changed(change: NetworkChange): void {
     const { slept, lost } = change;
     this.#surroundings.log.info('network changed', { slept, lost: [...lost] });
-    for (const agent of this.#agents) {
-      // Requests of a store can all be done again; those of a provider cannot (identity-fetch.ts).
-      dropDead(agent, (socket) => breaks(socket, change));
-    }
     this.#identity.dropIdle();
     for (const listener of [...this.#listeners]) listener(change);
   }

@@ -250,11 +250,12 @@ function isPassing(refusal: StoreError): boolean {
   return refusal.kind === 'unavailable' || refusal.kind === 'unreachable';
 }
 
-/** What the store says when there are no credentials to sign with, by what their source said. */
+/**
+ * What the store says when there are no credentials to sign with, by what their source said. Never
+ * `access-denied`: the store was not asked, and what it allows is remembered and given up on.
+ */
 const kindOfNoCredentials: Partial<Record<WireErrorKind, StoreErrorKind>> = {
   'login-expired': 'login-expired',
-  'access-denied': 'access-denied',
-  'identity-refused': 'access-denied',
   unreachable: 'unreachable',
   unavailable: 'unavailable',
 };

@@ -75,6 +75,7 @@ describe('the README', () => {
     'mount',
     'unmount',
     'status',
+    'ui',
     'list',
     'recover',
     'cache',

@@ -1,80 +1,19 @@
-/** wire under the name sts-wire, as scripts and people that know that program call it. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type Finished, run } from '../../scripts/demo/programs.ts';
 import { mountsBelow } from '../../scripts/demo/wire-user.ts';
 import { approveInBrowser } from '../../src/demo/iam/browser.ts';
 import { exitCodeOf } from '../../src/lib/wire-error.ts';
-import { iamLogin } from '../fixtures/iam-login.ts';
 import { canMount, Scene } from '../fixtures/real-mount.ts';
-import { IamTestClient } from '../unit/demo/iam/iam-client.ts';
-
-const anyExit = Array.from({ length: 255 }, (_, code) => code + 1);
-const program = resolve('bin', 'sts-wire.js');
-
-type Variables = Readonly<Record<string, string>>;
-
-async function stsWire(
-  { user, signal }: Scene,
-  args: readonly string[],
-  variables: Variables = {},
-): Promise<Finished> {
-  const env = { ...user.environment, ...variables };
-  const options = { env, allow: anyExit, cwd: user.folder };
-  return await run(process.execPath, [program, ...args], signal, options);
-}
-
-/** Started as in a terminal or by `&`: it stays. Its lines go to `heard`. */
-function startStsWire(scene: Scene, args: readonly string[], heard: string[]): ChildProcess {
-  const { user, signal } = scene;
-  const child = spawn(process.execPath, [program, ...args], {
-    cwd: user.folder,
-    env: { ...process.env, ...user.environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    signal,
-  });
-  // It is told to end by the signal of a scene that is over.
-  child.on('error', () => undefined);
-  for (const stream of [child.stdout, child.stderr]) {
-    createInterface(stream).on('line', (line) => heard.push(line));
-  }
-  return child;
-}
-
-/** The line that `pattern` matches, once it is there. */
-async function lineOf(heard: readonly string[], pattern: RegExp, signal: AbortSignal) {
-  for (;;) {
-    signal.throwIfAborted();
-    const found = heard.find((line) => pattern.test(line));
-    if (found !== undefined) return found;
-    await new Promise((next) => setImmediate(next));
-  }
-}
-
-/** What a hub puts into the environment of a notebook. */
-async function hubTokens({ playground }: Scene): Promise<Variables> {
-  const { iam } = playground;
-  const { client, grant } = await iamLogin({ iam, client: await IamTestClient.discover(iam) });
-  return {
-    IAM_SERVER: iam.issuer,
-    IAM_CLIENT_ID: client.id,
-    IAM_CLIENT_SECRET: client.secret?.reveal() ?? '',
-    ACCESS_TOKEN: grant?.access.token.reveal() ?? '',
-    REFRESH_TOKEN: grant?.refreshToken?.reveal() ?? '',
-  };
-}
-
-function sevenArguments({ playground }: Scene, place: string): readonly string[] {
-  const { issuer, endpoint, role, audience, bucket } = playground;
-  return [issuer, 'alice', `${endpoint}/`, role, audience, `/${bucket}`, place];
-}
-
-/** What start scripts of sites give besides. */
-const usual = ['--localCache', 'full', '--tryRemount', '--noDummyFileCheck'];
+import {
+  hubTokens,
+  lineOf,
+  sevenArguments,
+  startStsWire,
+  stsWire,
+  usual,
+} from './sts-wire-scene.ts';
 
 describe.skipIf(!canMount)('sts-wire', () => {
   it('scenario 1: shows a code to who has no login, mounts, and unmounts at Ctrl-C', async () => {

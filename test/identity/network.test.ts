@@ -4,11 +4,11 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { hasOpenssl, PrivateCa } from '../../scripts/servers/private-ca.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { openNetwork } from '../../src/net/network.ts';
 import { Forwarder } from '../fixtures/forwarder.ts';
-import { hasOpenssl, PrivateCa } from '../fixtures/private-ca.ts';
 import { canMount, Scene } from '../fixtures/real-mount.ts';
 import { TlsFront } from '../fixtures/tls-front.ts';
 

@@ -20,7 +20,7 @@ import type { HandleId } from '../../src/fs/ids.ts';
 import type { Life } from '../../src/fs/journal/life.ts';
 import { newLeftName } from '../../src/fs/staging-owner.ts';
 import type { WriteBackMode } from '../../src/fs/write-back.ts';
-import { StoreError } from '../../src/store/errors.ts';
+import { StoreError, type StoreErrorKind } from '../../src/store/errors.ts';
 import type { ObjectStore } from '../../src/store/object-store.ts';
 import { FakeClock } from '../fixtures/fake-clock.ts';
 import { ownLife } from '../fixtures/journal-intents.ts';
@@ -107,7 +107,9 @@ const step = fc.oneof(
     weight: 3,
     arbitrary: fc.record({
       op: fc.constant('store' as const),
-      is: fc.constantFrom('there' as const, 'there' as const, 'away' as const, 'deaf' as const),
+      is: fc.constantFrom(
+        ...(['there', 'there', 'there', 'away', 'deaf', 'full', 'locked'] as const),
+      ),
     }),
   },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('other' as const) }) },
@@ -144,6 +146,8 @@ interface Mount {
 
 /** Requests that change something, and those that look whether they did. */
 const CHANGES = /^(?:put|copy|delete|head|(?:start|complete|abort)Upload|uploadPart|copyPart)$/;
+/** Requests that need room in the bucket. */
+const SENDS = /^(?:put|copy|(?:start|complete)Upload|uploadPart|copyPart)$/;
 
 /** The bucket, and the folders of all lives. */
 class World implements AsyncDisposable {
@@ -215,6 +219,8 @@ class World implements AsyncDisposable {
     if (isNow && this.doom?.side === 'before') this.#kill(mount);
     const isChange = CHANGES.test(method);
     if (isCut(mount) || (isChange && this.is === 'away')) throw unreachable(method);
+    if (this.is === 'full' && SENDS.test(method)) throw refused('over-quota', method);
+    if (this.is === 'locked' && isChange) throw refused('credentials-expired', method);
     const result = await work();
     if (isNow) this.#kill(mount);
     if (isCut(mount) || (isChange && this.is === 'deaf')) throw unreachable(method);
@@ -242,7 +248,11 @@ function isCut(mount: Pick<Mount, 'isCut'>): boolean {
 }
 
 function unreachable(method: string): StoreError {
-  return new StoreError('unreachable', method, { code: 'InjectedFault' });
+  return refused('unreachable', method);
+}
+
+function refused(kind: StoreErrorKind, method: string): StoreError {
+  return new StoreError(kind, method, { code: 'InjectedFault' });
 }
 
 /** Asks a store through `around`. */

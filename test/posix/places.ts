@@ -14,8 +14,8 @@ import type { Mode } from './exceptions.ts';
 const PATIENCE_MS = 400_000;
 
 /** Stores that a mount can be of. */
-export type StoreName = 'playground' | ServerName;
-export const storeNames: readonly StoreName[] = ['playground', ...serverNames];
+export type StoreName = ServerName;
+export const storeNames: readonly StoreName[] = serverNames;
 
 export class OpenPlace implements AsyncDisposable {
   /** Root's, and everybody may enter. */

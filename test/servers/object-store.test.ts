@@ -1,20 +1,13 @@
 /** The contract of ObjectStore on the servers that people run, with credentials of a person. */
-import { describe } from 'vitest';
 import type { ServerName } from '../../scripts/servers/real-server.ts';
-import { prepareServer } from '../../scripts/servers/start.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { createS3Stores } from '../../src/s3/s3-object-stores.ts';
 import { type ContractSubject, describeObjectStore } from '../fixtures/object-store-contract.ts';
 import { plainNetwork } from '../fixtures/plain-network.ts';
-import { chosenServers } from './chosen-servers.ts';
+import { describeServers, PATIENCE_MS } from './chosen-servers.ts';
 import { ServerScene } from './server-scene.ts';
-
-/** MinIO is built in five minutes where nothing else runs. */
-const PREPARATION_MS = 20 * 60_000;
-/** Of one server with all of its tests. */
-const PATIENCE_MS = 10 * 60_000;
 
 /**
  * Not the server's administrator: Ceph RGW 16 falls over when that one copies what is not there.
@@ -48,19 +41,7 @@ async function openBucket(name: ServerName): Promise<ContractSubject> {
   };
 }
 
-for (const name of chosenServers()) {
-  const missing = await prepareServer(
-    name,
-    () => undefined,
-    AbortSignal.timeout(PREPARATION_MS),
-  ).then(
-    () => undefined,
-    (error: unknown) => (error instanceof Error ? error.message : 'it cannot be prepared'),
-  );
+await describeServers('objects', undefined, (name) => {
   const traits = { copiesUnderCondition: name !== 'rgw', copiesParts: name !== 'rgw' };
-  if (missing !== undefined) {
-    describe.skip(`${name} (${missing})`, () => undefined);
-    continue;
-  }
   describeObjectStore(name, traits, async () => await openBucket(name));
-}
+});

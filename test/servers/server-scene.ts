@@ -1,6 +1,11 @@
 /** A server of others, and alice with the real command. Nothing of it is left after disposal. */
 import { join } from 'node:path';
-import { GetObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import {
+  GetObjectCommand,
+  PutObjectCommand,
+  type S3Client,
+  S3ServiceException,
+} from '@aws-sdk/client-s3';
 import type { Finished } from '../../scripts/demo/programs.ts';
 import { WireUser } from '../../scripts/demo/wire-user.ts';
 import { type RealServer, type ServerName, s3Client } from '../../scripts/servers/real-server.ts';
@@ -90,7 +95,12 @@ export class ServerScene implements AsyncDisposable {
 
   /** A client with what `wire credentials ...args` prints. */
   async client(...args: readonly string[]): Promise<S3Client> {
-    const { stdout } = await this.wire('credentials', ...args, ...this.store);
+    return await this.clientOf([...args, ...this.store]);
+  }
+
+  /** The same with flags that name a store otherwise. */
+  async clientOf(args: readonly string[]): Promise<S3Client> {
+    const { stdout } = await this.wire('credentials', ...args);
     const printed = JSON.parse(stdout) as Readonly<Record<string, string>>;
     const credentials = {
       accessKeyId: printed['AccessKeyId'] ?? '',
@@ -109,13 +119,32 @@ export class ServerScene implements AsyncDisposable {
   }
 
   /** Reads as somebody else does. */
-  async get(key: string): Promise<string | undefined> {
+  async get(key: string): Promise<string> {
+    return Buffer.from(await this.bytes(key)).toString();
+  }
+
+  async bytes(key: string): Promise<Uint8Array> {
     const command = new GetObjectCommand({ Bucket: this.bucket, Key: key });
     const { Body: body } = await this.root.send(command, { abortSignal: this.signal });
-    return await body?.transformToString();
+    return (await body?.transformToByteArray()) ?? new Uint8Array();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#closers[Symbol.asyncDispose]();
+  }
+}
+
+/** Of any command of the SDK. */
+export interface Answer {
+  readonly $metadata: { readonly httpStatusCode?: number | undefined };
+}
+
+/** HTTP status of a request's answer; what is no answer is thrown. */
+export async function statusOf(request: Promise<Answer>): Promise<number | undefined> {
+  try {
+    return (await request).$metadata.httpStatusCode;
+  } catch (error) {
+    if (error instanceof S3ServiceException) return error.$metadata.httpStatusCode;
+    throw error;
   }
 }

@@ -6,6 +6,7 @@ import type { FileProgress, FileVerb } from '../../daemon/mount-parts.ts';
 import { formatBytes } from '../../lib/bytes.ts';
 import { type Bind, type CommandContext, commandSettings } from '../context.ts';
 import { addExamples, addSettingFlags } from '../setting-flags.ts';
+import { progressBar } from '../views/progress-bar.ts';
 
 /** What each verb has done, with its counts. */
 const outcomes: Readonly<Record<FileVerb, (done: FileProgress) => string>> = {
@@ -111,7 +112,8 @@ export function usageLines(usage: CacheUsage): readonly string[] {
 
 function progressLine(word: string, { bytes, totalBytes, files }: FileProgress): string {
   const share = totalBytes === 0 ? 0 : Math.floor((bytes / totalBytes) * 100);
-  return `${word}: ${formatBytes(bytes)} of ${formatBytes(totalBytes)} (${share} %), ${countFiles(files)}`;
+  const bar = progressBar(bytes, totalBytes);
+  return `${bar} ${word}: ${formatBytes(bytes)} of ${formatBytes(totalBytes)} (${share} %), ${countFiles(files)}`;
 }
 
 function countFiles(count: number): string {

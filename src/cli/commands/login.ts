@@ -10,13 +10,9 @@ import { LoginJson, loginEventsHelp } from '../login-json.ts';
 import { countDown, LoginView } from '../login-view.ts';
 import { addExamples, addSettingFlags, networkOptions } from '../setting-flags.ts';
 
-interface LoginFlags {
-  readonly clientSecretFile?: string;
-  readonly insecureStorage?: boolean;
+interface LoginFlags extends LoginWishes {
   readonly browser: boolean;
   readonly qr?: boolean;
-  readonly public?: boolean;
-  readonly flow: LoginFlow;
   readonly json?: boolean;
 }
 
@@ -112,15 +108,27 @@ async function logIn(
   events: LoginEvents,
 ): Promise<LoginOutcome> {
   const { settings } = await commandSettings(context, command);
-  const input = loginInput(command, settings, command.opts<LoginFlags>());
+  const input = loginInput(command.args[0], settings, command.opts<LoginFlags>());
   const daemon = await context.daemonOf(settings);
   const login = await daemon.login(input, events, context.signal);
   context.log.info('logged in', { issuer: login.issuer, storedIn: login.storedIn });
   return login;
 }
 
-function loginInput(command: Command, settings: Settings, flags: LoginFlags): LoginInput {
-  const [typed] = command.args;
+/** What of a login is not said by settings. */
+export interface LoginWishes {
+  readonly clientSecretFile?: string;
+  readonly insecureStorage?: boolean;
+  readonly public?: boolean;
+  readonly flow: LoginFlow;
+}
+
+/** @throws WireError `usage`. */
+export function loginInput(
+  typed: string | undefined,
+  settings: Settings,
+  flags: LoginWishes,
+): LoginInput {
   const issuer = typed ?? settings.issuer;
   if (issuer === undefined) {
     const next = 'write: wire login ISSUER, such as https://iam.example.org';

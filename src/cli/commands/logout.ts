@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { LogoutOutcome } from '../../daemon/identity.ts';
 import { type Bind, type CommandContext, commandSettings } from '../context.ts';
 import { addExamples, addSettingFlags, networkOptions } from '../setting-flags.ts';
 import { formatUntil } from '../times.ts';
@@ -24,11 +25,19 @@ async function runLogout(context: CommandContext, command: Command): Promise<voi
   const issuer = command.args[0] ?? settings.issuer;
   const daemon = await context.daemonOf(settings);
   const done = await daemon.logout(issuer, forget ?? false, context.signal);
-  const nowMs = context.clock.now();
-  const outlives = done.served.map(
+  for (const note of logoutNotes(done, context.clock.now())) context.terminal.say(`note: ${note}`);
+  context.terminal.result(describeLogout(done));
+}
+
+/** Pure: what a person should know of it besides. */
+export function logoutNotes({ notes, served }: LogoutOutcome, nowMs: number): readonly string[] {
+  const outlives = served.map(
     ({ mountPoint, untilMs }) =>
       `${mountPoint} keeps temporary credentials that stay good until ${formatUntil(untilMs, nowMs)}`,
   );
-  for (const note of [...done.notes, ...outlives]) context.terminal.say(`note: ${note}`);
-  context.terminal.result(`Logged out at ${done.issuer}`);
+  return [...notes, ...outlives];
+}
+
+export function describeLogout({ issuer }: LogoutOutcome): string {
+  return `Logged out at ${issuer}`;
 }

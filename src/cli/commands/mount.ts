@@ -1,14 +1,18 @@
-import { type Command, Option } from 'commander';
-import type { MountsRequest } from '../../daemon/daemon.ts';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { OptionName, Settings } from '../../config/options.ts';
+import { settingText } from '../../config/setting-text.ts';
+import type { Flags } from '../../config/settings.ts';
+import { parseMs } from '../../config/values.ts';
 import type { MountStatus } from '../../daemon/mount.ts';
 import { type TransportName, transportNames } from '../../daemon/mount-parts.ts';
+import type { MountsRequest } from '../../daemon/mounts-request.ts';
 import { isPassedDescriptor } from '../../daemon/passed-descriptor.ts';
 import { LinkedAbort } from '../../lib/abort.ts';
 import { WireError } from '../../lib/wire-error.ts';
 import { type Bind, type CommandContext, commandSettings } from '../context.ts';
-import { ReportedFailure } from '../failure.ts';
 import { readMountArguments } from '../mount-arguments.ts';
 import { mountWords, readMountOptions } from '../mount-options.ts';
+import { withPatience } from '../mount-patience.ts';
 import {
   addExamples,
   addSettingFlags,
@@ -24,6 +28,7 @@ interface MountFlags {
   readonly allowOther?: boolean;
   readonly mkdir?: boolean;
   readonly daemon?: boolean;
+  readonly wait?: number;
   readonly option?: readonly string[];
   readonly transport?: TransportName;
 }
@@ -51,7 +56,8 @@ export function addMount(program: Command, bind: Bind): void {
     .option('--read-only', 'allow no changes')
     .option('--allow-other', 'let other users in (needs user_allow_other in /etc/fuse.conf)')
     .option('--mkdir', 'make a missing MOUNTPOINT, and remove it afterwards')
-    .option('--daemon', 'return when mounted and serve in the background')
+    .option('--daemon', 'return when mounted; the daemon serves, one for all mounts of yours')
+    .option('--wait <time>', 'keep trying for so long: no server yet, no login yet', parseWait)
     .option('-o, --option <list...>', `mount options, with commas between: ${mountWords}`)
     .addOption(new Option('--transport <name>', 'how to mount').choices(transportNames).hideHelp())
     .action(bind(runMount));
@@ -60,15 +66,43 @@ export function addMount(program: Command, bind: Bind): void {
     'wire mount s3://data/2024 ~/data s3://scratch ~/scratch --daemon --mkdir',
     'wire mount https://s3.example.org/data/2024 ~/data',
     'wire mount s3:// ~/buckets --read-only',
+    'wire mount s3://data ~/data s3://own ~/own --daemon --wait 20s',
     'wire mount --profile work',
   ]);
 }
 
 async function runMount(context: CommandContext, command: Command): Promise<void> {
   const flags = command.opts<MountFlags>();
+  const request = await mountsRequest(context, command);
+  const inBackground = flags.daemon === true;
+  if (inBackground) refusePassedDescriptors(request);
+  const patience = {
+    waitMs: flags.wait,
+    clock: context.clock,
+    waiting: (reason: string) => context.terminal.say(`Waiting: ${reason}`),
+  };
+  const mount = inBackground ? mountInBackground : serve;
+  let isMounted = false;
+  const attempt = async (): Promise<WireError | undefined> => {
+    try {
+      await mount(request, context, () => (isMounted = true));
+      return undefined;
+    } catch (error) {
+      // What goes wrong later does not pass by mounting again.
+      if (isMounted && error instanceof WireError) return error;
+      throw error;
+    }
+  };
+  const problem = await withPatience(attempt, patience, context.signal);
+  if (problem !== undefined) throw problem;
+}
+
+/** What the words and flags ask for. */
+async function mountsRequest(context: CommandContext, command: Command): Promise<MountsRequest> {
+  const flags = command.opts<MountFlags>();
   const { profile, settings, profileNamed, flags: typed } = await commandSettings(context, command);
   const given = readMountOptions(flags.option ?? []);
-  const { mounts, endpoint = settings.endpoint } = readMountArguments(command.args, {
+  const { mounts, endpoint: addressed } = readMountArguments(command.args, {
     profile,
     profileNamed,
     readOnly: given.readOnly || (flags.readOnly ?? false),
@@ -76,17 +110,29 @@ async function runMount(context: CommandContext, command: Command): Promise<void
     ...(typed.endpoint !== undefined && { endpointFlag: typed.endpoint }),
     ...(settings.endpoint !== undefined && { endpoint: settings.endpoint }),
   });
-  const request: MountsRequest = {
+  const endpoint = addressed ?? settings.endpoint;
+  const whole = { ...settings, ...(endpoint !== undefined && { endpoint }) };
+  return {
     mounts,
-    settings: { ...settings, ...(endpoint !== undefined && { endpoint }) },
+    settings: whole,
     allowOther: given.allowOther || (flags.allowOther ?? false),
     makeDirectory: flags.mkdir ?? false,
     ...(flags.option !== undefined && { options: given.options }),
     ...(flags.transport !== undefined && { transport: flags.transport }),
+    origin: {
+      flags: asTyped(
+        [...Object.keys(typed), ...(addressed === undefined ? [] : ['endpoint'])],
+        whole,
+      ),
+      ...(profileNamed && { profile: profile.name }),
+    },
   };
-  if (flags.daemon === true) refusePassedDescriptors(request);
-  if (flags.daemon === true && context.starter === undefined) await mountInBackground(context);
-  else await serve(request, context);
+}
+
+/** The flags of `names` as they could be typed anywhere: paths are absolute by now. */
+function asTyped(names: readonly string[], settings: Settings): Flags {
+  const typed = names.filter((name): name is OptionName => Object.hasOwn(settings, name));
+  return Object.fromEntries(typed.map((name) => [name, settingText(name, settings[name])]));
 }
 
 /** Descriptors end with this process: the one in the background could not have them. */
@@ -100,47 +146,59 @@ function refusePassedDescriptors({ mounts }: MountsRequest): void {
   });
 }
 
-/** The same command again, in the background; returns when it says that it is ready. */
-async function mountInBackground(context: CommandContext): Promise<void> {
-  const { command, environment, signals, terminal } = context;
-  const logFile = await context.detachedLogFile(context.signal);
-  const report = await context.startDetached({ command, environment, logFile }, signals);
-  if (report.outcome === 'failed') throw new ReportedFailure(report.line, report.exitCode);
-  for (const line of report.lines) terminal.result(line);
+/** By the user's daemon; returns when it says that all is mounted. */
+async function mountInBackground(
+  request: MountsRequest,
+  context: CommandContext,
+  mounted: () => void,
+): Promise<void> {
+  const { terminal, starter, signal, logFlags } = context;
+  const answer = await context.mountInDaemon({ request, replace: false }, logFlags, signal);
+  mounted();
+  for (const line of answer.warnings) warn(line, context);
+  const lines = answer.mounts.map(context.mountedLine ?? describeMount);
+  // Another program of ours has started this one, and waits for its word.
+  if (starter !== undefined) await starter.report({ outcome: 'ready', lines });
+  else for (const line of lines) terminal.result(line);
 }
 
-async function serve(request: MountsRequest, context: CommandContext): Promise<void> {
-  const { starter, terminal, signals } = context;
+async function serve(
+  request: MountsRequest,
+  context: CommandContext,
+  mounted: () => void,
+): Promise<void> {
+  const { terminal, signals } = context;
   // Until they are ready a signal aborts the start; then signals are the mounts' own: Ctrl-C is
   // a wish, not an abort.
   using starting = new LinkedAbort(context.signal);
-  starter?.lost.addEventListener('abort', () => starting.abort(starter.lost.reason));
   const daemon = await context.daemonOf(request.settings);
-  if (starter !== undefined) context.leaveWorkingDirectory();
   const events = {
     ready: (mounts: readonly MountStatus[]): void => {
+      mounted();
       starting[Symbol.dispose]();
-      const lines = mounts.map(context.mountedLine ?? describeMount);
-      if (starter === undefined) {
-        for (const line of lines) terminal.result(line);
-        if (terminal.watched) terminal.say('Ctrl-C unmounts.');
-        return;
-      }
-      starter.report({ outcome: 'ready', lines }).catch((error: unknown) => {
-        context.log.error('starter not told', { error });
-      });
+      for (const mount of mounts) terminal.result((context.mountedLine ?? describeMount)(mount));
+      if (terminal.watched) terminal.say('Ctrl-C unmounts.');
     },
     trouble: (error: Error & { toLine(): string }): void => {
       terminal.fail(error.toLine());
       terminal.say('The mount goes on. Ctrl-C again leaves it at once.');
     },
-    warn: (line: string): void => {
-      if (starter === undefined) terminal.say(`${terminal.style('yellow', 'Warning:')} ${line}`);
-    },
+    warn: (line: string): void => warn(line, context),
   };
   await daemon.mount(request, events, signals, starting.signal);
 }
 
-function describeMount(mount: MountStatus): string {
+function warn(line: string, { terminal }: CommandContext): void {
+  terminal.say(`${terminal.style('yellow', 'Warning:')} ${line}`);
+}
+
+/** What is told of a mount that is there. */
+export function describeMount(mount: MountStatus): string {
   return `Mounted ${mount.source} at ${mount.mountPoint}${mount.readOnly ? ' (read-only)' : ''}`;
+}
+
+function parseWait(text: string): number {
+  const parsed = parseMs(text);
+  if (parsed.ok) return parsed.value;
+  throw new InvalidArgumentError(`It ${parsed.fault}.`);
 }

@@ -3,7 +3,12 @@ import { stripVTControlCharacters } from 'node:util';
 import type { LoginFacts } from '../../daemon/identity.ts';
 import type { MountStatus } from '../../daemon/mount.ts';
 import type { RightsStatus } from '../../daemon/mount-parts.ts';
-import type { LiveMountStatus, ServingProcess, Status } from '../../daemon/status.ts';
+import type {
+  LiveMountStatus,
+  LostMountStatus,
+  ServingProcess,
+  Status,
+} from '../../daemon/status.ts';
 import { formatBytes } from '../../lib/bytes.ts';
 import type { Style } from '../terminal.ts';
 import { formatUntil } from '../times.ts';
@@ -58,11 +63,7 @@ function mountLines(
 ): readonly string[] {
   const { paint, detail, columns } = view;
   const place = paint('bold', printable(mount.mountPoint));
-  if (!('source' in mount)) {
-    return mount.state === 'dead'
-      ? [`${place}: ${paint('red', 'dead')}, its process is gone (wire unmount, or mount again)`]
-      : [`${place}: its process does not answer, or is another user's`];
-  }
+  if (!('source' in mount)) return [`${place}: ${lostText(mount, paint)}`];
   const facts = mountFacts(mount, nowMs, view);
   const archived = (mount.reading?.archived ?? []).map((key) =>
     printable(`  in cold storage, to be restored before it can be read: ${key}`),
@@ -73,6 +74,22 @@ function mountLines(
     ...archived,
     ...workLines(mount, detail),
   ];
+}
+
+function lostText({ state, was }: LostMountStatus, paint: Required<StatusView>['paint']): string {
+  if (state === 'silent') return "its process does not answer, or is another user's";
+  const what = was === undefined ? '' : ` (${printable(was)})`;
+  const next = was === undefined ? 'wire unmount, or mount again' : 'wire remount, or unmount';
+  return `${paint('red', 'dead')}${what}, its process is gone (${next})`;
+}
+
+/** Sessions that broke off; nothing where none did. */
+function repairFacts(repairs: MountStatus['repairs'], nowMs: number): readonly string[] {
+  if (repairs === undefined) return [];
+  const { count, latestMs, trouble } = repairs;
+  const times = count === 1 ? 'once' : `${count} times`;
+  const why = trouble === undefined ? '' : ` (${trouble})`;
+  return [printable(`mounted again ${times}, the last time ${formatUntil(latestMs, nowMs)}${why}`)];
 }
 
 /** `first` and `facts` with commas between, the last one in brackets, in lines of `columns`. */
@@ -104,6 +121,7 @@ function mountFacts(
     ...(mount.readOnly ? ['read-only'] : []),
     ...(until === undefined ? [] : [`credentials until ${formatUntil(until, nowMs)}`]),
     ...(mount.degraded === undefined ? [] : [paint('yellow', printable(degraded))]),
+    ...repairFacts(mount.repairs, nowMs),
     ...rightsFacts(mount.rights),
     ...(unsavedFiles === 0
       ? []

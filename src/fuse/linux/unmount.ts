@@ -26,11 +26,20 @@ const CONNECTIONS_PATH = '/sys/fs/fuse/connections';
 /** A daemon that has not answered by then counts as `silent`. */
 const PROBE_PATIENCE_MS = 3000;
 
-/** Every mount of ours that this process can see, the top one of each mount point. */
-export async function listMounts(signal: AbortSignal): Promise<readonly WireMount[]> {
+/**
+ * Every mount of ours that this process can see, the top one of each mount point, but those at
+ * `known`: to ask one whether it answers takes a process, and keeps it busy for a moment.
+ */
+export async function listMounts(
+  signal: AbortSignal,
+  known: ReadonlySet<string> = new Set(),
+): Promise<readonly WireMount[]> {
   const mounts = await readMountinfo();
   const ours = mounts.filter(
-    (mount) => mount.type === MOUNT_TYPE && topMount(mounts, mount.mountPoint) === mount,
+    (mount) =>
+      mount.type === MOUNT_TYPE &&
+      !known.has(mount.mountPoint) &&
+      topMount(mounts, mount.mountPoint) === mount,
   );
   const mountPoints = ours.map(({ mountPoint }) => mountPoint);
   const states = await probeLiveness(mountPoints, PROBE_PATIENCE_MS, systemClock, signal);

@@ -152,7 +152,7 @@ describe('device login', () => {
     expect(events.troubles.map(({ kind }) => kind)).toEqual([
       'unreachable',
       'unavailable',
-      'identity-refused',
+      'unavailable',
     ]);
     expect(polls).toEqual([5000, 15_000, 35_000, 65_000]);
   });

@@ -12,6 +12,7 @@ import { FakeClock } from '../../fixtures/fake-clock.ts';
 import { FakeIssuer, type Seen, unsignedJwt } from '../../fixtures/fake-issuer.ts';
 import { MemoryVault } from '../../fixtures/memory-vault.ts';
 
+const PORTAL = '<!DOCTYPE html><html><title>Please wait</title><body>Sign in</body></html>';
 const signal = new AbortController().signal;
 let issuer: FakeIssuer;
 let clock: FakeClock;
@@ -499,12 +500,25 @@ describe('a login', () => {
   it.each([
     ['unavailable', 'a 500', { status: 500, json: { error: 'server_error' } }],
     ['unavailable', 'a page of a proxy', { status: 502, text: '<h1>Bad Gateway</h1>' }],
+    ['unavailable', 'the page of a captive portal', { text: PORTAL }],
+    ['unavailable', 'nothing in it', { text: '' }],
+    ['unavailable', 'a way to a captive portal', { status: 302, text: PORTAL }],
+    ['identity-refused', 'a page that says 401', { status: 401, text: PORTAL }],
+    ['identity-refused', 'a page that says 403', { status: 403, text: PORTAL }],
     ['unreachable', 'a dropped connection', { drop: true }],
     ['identity-refused', 'a wider scope', { status: 400, json: { error: 'invalid_scope' } }],
   ])('is %s after %s', async (kind, _, answer) => {
     issuer.always('refresh', answer);
     expect((await failure()).kind).toBe(kind);
     issuer.always('refresh', () => issuer.tokens());
+    expect(await reveal(source())).toMatch(/^access-\d/);
+  });
+
+  it('is unavailable where a captive portal answers for the provider', async () => {
+    issuer.next('discovery', { text: PORTAL }, { status: 404, text: PORTAL });
+    expect((await failure()).kind).toBe('unavailable');
+    expect((await failure()).kind).toBe('unavailable');
+    expect(issuer.of('refresh')).toEqual([]);
     expect(await reveal(source())).toMatch(/^access-\d/);
   });
 

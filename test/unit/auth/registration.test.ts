@@ -152,12 +152,12 @@ describe('registering a client', () => {
   });
 
   it.each([
-    ['a page', { status: 201, text: '<html>hello</html>' }],
-    ['no client_id', { status: 201, json: { client_name: 'x' } }],
-    ['a list', { status: 201, json: [] }],
-  ])('takes %s for no registration', async (_, answer) => {
+    ['a page', { status: 201, text: '<html>hello</html>' }, 'unavailable'],
+    ['no client_id', { status: 201, json: { client_name: 'x' } }, 'identity-refused'],
+    ['a list', { status: 201, json: [] }, 'identity-refused'],
+  ])('takes %s for no registration', async (_, answer, kind) => {
     issuer.always('register', answer);
-    expect((await refusal()).kind).toBe('identity-refused');
+    expect((await refusal()).kind).toBe(kind);
   });
 
   it.each([

@@ -2,12 +2,16 @@
 import type { CliSurroundings } from '../../../src/cli/context.ts';
 import { runCli } from '../../../src/cli/run.ts';
 import { Terminal } from '../../../src/cli/terminal.ts';
-import type { Daemon, MountsRequest } from '../../../src/daemon/daemon.ts';
+import type { MountsAnswer } from '../../../src/daemon/control-protocol.ts';
+import type { Daemon } from '../../../src/daemon/daemon.ts';
 import type { Starter, StartReport } from '../../../src/daemon/detach.ts';
 import type { LoginInput } from '../../../src/daemon/identity.ts';
 import type { CredentialsRequest } from '../../../src/daemon/issue-credentials.ts';
 import type { LeftFile } from '../../../src/daemon/left-behind.ts';
 import type { MountStatus } from '../../../src/daemon/mount.ts';
+import type { MountsAsked } from '../../../src/daemon/mounts-asked.ts';
+import type { MountPair, MountsRequest } from '../../../src/daemon/mounts-request.ts';
+import type { Remountable } from '../../../src/daemon/remount.ts';
 import { silentLog } from '../../../src/lib/log.ts';
 import { Secret } from '../../../src/lib/secret.ts';
 import { WireError } from '../../../src/lib/wire-error.ts';
@@ -17,6 +21,10 @@ export interface CliRun {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+function statusOf({ mountPoint, readOnly }: MountPair): MountStatus {
+  return { mountPoint, readOnly, source: 's3://b' } as MountStatus;
 }
 
 export class FakeCli {
@@ -30,18 +38,26 @@ export class FakeCli {
   readonly credentials: CredentialsRequest[] = [];
   readonly served: (CredentialsRequest & { readonly port: number })[] = [];
   readonly detached: (readonly string[])[] = [];
+  report: StartReport = { outcome: 'ready', lines: ['Mounted s3://b at /m'] };
+  /** What was asked of the daemon, and what it answers. */
+  readonly asked: Omit<MountsAsked, 'caller'>[] = [];
+  answer = async ({ request }: Omit<MountsAsked, 'caller'>): Promise<MountsAnswer> =>
+    await Promise.resolve({ version: '1.2.3', mounts: request.mounts.map(statusOf), warnings: [] });
+  /** Mounts that have a note. */
+  remountable: readonly Remountable[] = [];
   /** What `wire recover` finds, and what was discarded of it. */
   left: readonly LeftFile[] = [];
   readonly discarded: string[] = [];
   environment: Record<string, string> = {};
   configFile = '/nowhere/config.yaml';
+  runtimeDir = '/run';
+  uid = 1000;
   isTTY = false;
   /** Of the terminal, in characters. */
   size = { columns: 100, rows: 40 };
   /** Whether a sleep lasts until it is aborted, or ends at once. */
   sleeps: 'wait' | 'end' = 'wait';
   starter: Starter | undefined;
-  report: StartReport = { outcome: 'ready', lines: ['Mounted s3://b at /m'] };
   leftWorkingDirectory = false;
   /** Replaces parts of the daemon. */
   daemon: Partial<Daemon> = {};
@@ -77,11 +93,11 @@ export class FakeCli {
         configFile: this.configFile,
         configFileNamed: false,
         stateDir: '/state',
-        runtimeDir: '/run',
+        runtimeDir: this.runtimeDir,
         cacheDir: '/cache',
         home: '/home/u',
       },
-      uid: 1000,
+      uid: this.uid,
       platform: 'linux',
       workingDirectory: '/cwd',
       clock: {
@@ -95,13 +111,18 @@ export class FakeCli {
       },
       signals: this.signals,
       starter: this.starter,
-      command: ['wire.js'],
       daemon: async () => await Promise.resolve({ ...this.#daemon(), ...this.daemon }),
+      version: '1.2.3',
+      command: ['wire.js'],
       startDetached: async ({ command }) => {
         this.detached.push(command);
         return await Promise.resolve(this.report);
       },
       detachedLogFile: async () => await Promise.resolve('/state/wire.log'),
+      mountInDaemon: async (asked) => {
+        this.asked.push(asked);
+        return await this.answer(asked);
+      },
       leaveWorkingDirectory: () => {
         this.leftWorkingDirectory = true;
       },
@@ -133,13 +154,12 @@ export class FakeCli {
         await Promise.resolve({ issuer, notes: ['the client was deleted'], served: [] }),
       mount: async (request, events) => {
         this.mounts.push(request);
-        events.ready(
-          request.mounts.map(({ mountPoint, readOnly }) => {
-            return { mountPoint, readOnly, source: 's3://b' } as MountStatus;
-          }),
-        );
+        events.ready(request.mounts.map(statusOf));
         await Promise.resolve();
       },
+      serve: async (ready) => await ready(),
+      ownMounts: async () => await Promise.resolve(['/m', '/n']),
+      remountable: async () => await Promise.resolve(this.remountable),
       files: async (verb, path, progress) => {
         this.tended.push([verb, path]);
         progress({ files: 0, bytes: 0, totalBytes: 2048 });

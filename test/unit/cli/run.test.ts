@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { type StartReport } from '../../../src/daemon/detach.ts';
 import { exitCodeOf, WireError, type WireErrorKind } from '../../../src/lib/wire-error.ts';
 import { FakeCli } from './fake-cli.ts';
 
@@ -155,7 +154,7 @@ describe('wire mount', () => {
     expect(stdout).toBe(
       'Mounted s3://b at /cwd/m (read-only)\nMounted s3://b at /all (read-only)\n',
     );
-    expect(cli.mounts).toEqual([
+    expect(cli.mounts).toMatchObject([
       {
         mounts: [
           {
@@ -217,12 +216,16 @@ describe('wire mount', () => {
     }
   });
 
-  it('--daemon starts the same command again and tells what it says', async () => {
+  it('--daemon asks the daemon, with all that was said, and tells what it mounted', async () => {
     const cli = new FakeCli();
-    const run = await cli.run('mount', 's3://b', '/m', '--daemon', ...endpoint);
-    expect(run).toEqual({ code: 0, stdout: 'Mounted s3://b at /m\n', stderr: '' });
-    expect([cli.detached, cli.mounts]).toEqual([[['wire.js']], []]);
-    cli.report = { outcome: 'failed', line: 'cannot mount: no', exitCode: 9 };
+    const run = await cli.run('mount', 's3://b', 'm', '--daemon', ...endpoint);
+    expect(run).toEqual({ code: 0, stdout: 'Mounted s3://b at /cwd/m\n', stderr: '' });
+    expect([cli.mounts, cli.asked]).toMatchObject([
+      [],
+      [{ replace: false, request: { mounts: [{ mountPoint: '/cwd/m' }] } }],
+    ]);
+    cli.answer = async () =>
+      await Promise.reject(new WireError('not-found', { tried: 'mount', answered: 'no' }));
     expect(await cli.run('mount', 's3://b', '/m', '--daemon', ...endpoint)).toEqual({
       code: 9,
       stdout: '',
@@ -230,28 +233,67 @@ describe('wire mount', () => {
     });
   });
 
-  it('in the background it reports to its starter and keeps no folder busy', async () => {
-    const reports: StartReport[] = [];
-    const starterOf = () => ({
-      lost: new AbortController().signal,
-      report: async (report: StartReport) => {
-        reports.push(report);
-        await Promise.resolve();
-      },
-    });
+  it('--daemon tells what a person should know of the mounts', async () => {
     const cli = new FakeCli();
-    cli.starter = starterOf();
-    await cli.run('mount', 's3://b', 'm', '--daemon', ...endpoint);
-    expect(cli.leftWorkingDirectory).toBe(true);
-    expect(cli.mounts[0]?.mounts[0]?.mountPoint).toBe('/cwd/m');
-    cli.daemon.mount = () => {
-      throw new WireError('not-found', { tried: 'mount', answered: 'no' });
-    };
-    expect((await cli.run('mount', 's3://b', '/m', '--daemon', ...endpoint)).code).toBe(9);
-    expect(reports).toEqual([
-      { outcome: 'ready', lines: ['Mounted s3://b at /cwd/m'] },
-      { outcome: 'failed', line: 'cannot mount: no', exitCode: 9 },
-    ]);
+    cli.answer = async () =>
+      await Promise.resolve({ version: '1', mounts: [], warnings: ['the daemon is an older one'] });
+    const { stderr } = await cli.run('mount', 's3://b', '/m', '--daemon', ...endpoint);
+    expect(stderr).toBe('Warning: the daemon is an older one\n');
+  });
+
+  it('keeps the flags, not the configuration, to make the settings anew from', async () => {
+    const cli = new FakeCli();
+    const flags = ['--token-file', 'my/token', '--list-ttl', '1000ms'];
+    await cli.run('mount', 's3://b', '/m', '--daemon', ...flags, ...endpoint);
+    expect(cli.asked[0]?.request.origin).toEqual({
+      flags: { tokenFile: '/cwd/my/token', listTtlMs: '1s', endpoint: endpoint[1] },
+    });
+  });
+
+  it.each([[], ['--daemon']])(
+    '--wait tries again what may come in time (%s)',
+    async (...daemon) => {
+      const cli = new FakeCli();
+      cli.sleeps = 'end';
+      const said = ['connection refused', 'connection refused', 'nobody is logged in'];
+      const refuse = (): void => {
+        const answered = said.shift();
+        if (answered !== undefined)
+          throw new WireError('unreachable', { tried: 'mount', answered });
+      };
+      cli.daemon.mount = async (_, events) => {
+        refuse();
+        events.ready([]);
+        await Promise.resolve();
+      };
+      const { answer } = cli;
+      cli.answer = async (asked) => {
+        refuse();
+        return await answer(asked);
+      };
+      const words = ['mount', 's3://b', '/m', '--wait', '20s', ...daemon, ...endpoint];
+      const { code, stderr } = await cli.run(...words);
+      expect([code, said]).toEqual([0, []]);
+      expect(stderr.split('\n').filter((line) => line.startsWith('Waiting'))).toEqual([
+        'Waiting: cannot mount: connection refused',
+        'Waiting: cannot mount: nobody is logged in',
+      ]);
+    },
+  );
+
+  it('--wait gives up at once where waiting is of no use, and in time where it may be', async () => {
+    const cli = new FakeCli();
+    cli.answer = async () =>
+      await Promise.reject(new WireError('access-denied', { tried: 'mount', answered: 'no' }));
+    const words = ['mount', 's3://b', '/m', '--wait', '20s', '--daemon', ...endpoint];
+    expect(await cli.run(...words)).toMatchObject({ code: 8, stderr: 'wire: cannot mount: no\n' });
+    cli.answer = async () =>
+      await Promise.reject(new WireError('unreachable', { tried: 'mount', answered: 'nothing' }));
+    const never = ['mount', 's3://b', '/m', '--wait', '0s', '--daemon', ...endpoint];
+    expect(await cli.run(...never)).toMatchObject({
+      code: 5,
+      stderr: 'wire: cannot mount: nothing, for 0 s\n',
+    });
   });
 
   it('a signal while the daemon is still being loaded stops the start', async () => {

@@ -35,6 +35,7 @@ describe('resolveSettings', () => {
       'scopes',
       'sessionName',
       'sessionPolicy',
+      'stopTimeoutMs',
       'writeBack',
     ]);
   });

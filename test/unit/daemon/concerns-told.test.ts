@@ -1,8 +1,7 @@
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import type { MountParts } from '../../../src/daemon/mount-parts.ts';
-import { MountProcess } from '../../../src/daemon/mount-process.ts';
-import { FakeMachine, FakeSignals, specOf } from './fake-mounts.ts';
+import { FakeMachine, FakeSignals, processOf } from './fake-mounts.ts';
 
 it('tells who mounts once what a stricter server would have refused the token for', async () => {
   const machine = new FakeMachine();
@@ -15,12 +14,12 @@ it('tells who mounts once what a stricter server would have refused the token fo
   };
   const warnings: string[] = [];
   const order: string[] = [];
-  const process = new MountProcess(parts, {
+  const process = processOf(parts, {
     ready: () => void order.push('ready'),
     trouble: () => undefined,
     warn: (line) => void warnings.push(line),
   });
-  const end = process.run([specOf('/m'), specOf('/n')], signals, new AbortController().signal);
+  const end = process.run(['/m', '/n'], signals, new AbortController().signal);
   while (order.length === 0) await nextTick();
   await nextTick();
   signals.send('SIGTERM');

@@ -11,11 +11,12 @@ import {
   symlink,
   writeFile,
 } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { resolveSettings } from '../../../src/config/settings.ts';
 import { findProcesses, requestFiles, requestUnmount } from '../../../src/daemon/control-client.ts';
 import type { UnmountRequest } from '../../../src/daemon/control-protocol.ts';
 import {
@@ -24,6 +25,7 @@ import {
   type ControlVerbs,
 } from '../../../src/daemon/control-server.ts';
 import type { MountStatus } from '../../../src/daemon/mount.ts';
+import { formatMountsAsked, type MountsAsked } from '../../../src/daemon/mounts-asked.ts';
 import { silentLog } from '../../../src/lib/log.ts';
 import { WireError } from '../../../src/lib/wire-error.ts';
 
@@ -38,21 +40,27 @@ let unmount = async (_: UnmountRequest, signal: AbortSignal): Promise<void> => {
   await Promise.resolve();
 };
 
+let mounts: ControlVerbs['mounts'] = async () =>
+  await Promise.resolve({ version: '1', mounts: [mount], warnings: [] });
 let metrics = 'wire_mounts 1\n';
 let files: ControlVerbs['files'] = async () => await Promise.resolve(nothingDone);
 const nothingDone = { files: 0, bytes: 0, totalBytes: 0 };
 
-async function listen(peerUid?: ControlServerOptions['peerUid']): Promise<ControlServer> {
+async function listen(
+  peerUid?: ControlServerOptions['peerUid'],
+  requestMs = 200,
+): Promise<ControlServer> {
   server = await ControlServer.listen({
     ...(peerUid !== undefined && { peerUid }),
     runtimeDir,
     pid: 42,
     log: silentLog,
-    requestMs: 200,
+    requestMs,
     verbs: {
       status: () => ({ pid: 42, version: '1', startedMs: 0, mounts: [mount] }),
       metrics: () => metrics,
       unmount: async (request, signal) => await unmount(request, signal),
+      mounts: async (asked, signal) => await mounts(asked, signal),
       files: async (request, progress, signal) => await files(request, progress, signal),
     },
   });
@@ -76,6 +84,42 @@ const getStatus = 'GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n';
 
 function post(body: string, length = Buffer.byteLength(body)): string {
   return `POST /unmount HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${length}\r\n\r\n${body}`;
+}
+
+async function connected(socket: Socket): Promise<void> {
+  if (socket.connecting) await once(socket, 'connect');
+}
+
+const mountsAsked: MountsAsked = {
+  request: {
+    mounts: [
+      { source: { kind: 'bucket', bucket: 'b', prefix: '' }, mountPoint: '/m', readOnly: false },
+    ],
+    settings: resolveSettings({ endpoint: 'https://s3.example' }, {}, {}),
+    allowOther: false,
+    makeDirectory: false,
+  },
+  caller: {
+    environment: {},
+    paths: {
+      configFile: '/c',
+      configFileNamed: false,
+      stateDir: '/s',
+      runtimeDir: '/r',
+      cacheDir: '/k',
+      home: undefined,
+    },
+  },
+  replace: false,
+};
+
+/** A request for mounts with other fields. */
+function changed(fields: object): string {
+  return JSON.stringify({ ...JSON.parse(formatMountsAsked(mountsAsked)), ...fields });
+}
+
+function pair(fields: object): object {
+  return { source: 's3://b', mountPoint: '/m', readOnly: false, ...fields };
 }
 
 describe('control socket', () => {
@@ -200,6 +244,113 @@ describe('control socket', () => {
     await expect.poll(found, { timeout: 10_000 }).toBe(1);
     for (const socket of lazy) socket.destroy();
     metrics = before;
+  });
+
+  it('gives a status and an unmount whoever else never finishes asking', async () => {
+    // They would be hung up on in time: here nobody waits for that.
+    const { path } = await listen(undefined, 60_000);
+    const half = ['GET /status HTTP/1.1\r\nHost: localhost\r\n', post('{', 100)];
+    const hostile = Array.from({ length: 400 }, (_, at) => {
+      const socket = connect(path).on('error', () => undefined);
+      socket.write(half[at % 2] ?? '');
+      return socket;
+    });
+    await Promise.all(hostile.map((socket) => connected(socket)));
+    try {
+      expect(await findProcesses(runtimeDir, never)).toHaveLength(1);
+      unmount = async () => await Promise.resolve();
+      await requestUnmount(path, { mountPoint: '/m', lazy: false }, never);
+    } finally {
+      for (const socket of hostile) socket.destroy();
+    }
+  });
+
+  it('takes so many requests for mounts at once, and a status and an unmount besides', async () => {
+    const { path } = await listen(undefined, 60_000);
+    const before = mounts;
+    let begun = 0;
+    mounts = async (_, signal) => {
+      begun += 1;
+      return await new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(new Error('gone')), { once: true });
+      });
+    };
+    const body = formatMountsAsked(mountsAsked);
+    const head = `POST /mounts HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${Buffer.byteLength(body)}`;
+    const answers: string[] = [];
+    const asking = Array.from({ length: 140 }, () => {
+      const socket = connect(path).on('error', () => undefined);
+      socket.on('data', (chunk) => void answers.push(chunk.toString()));
+      socket.write(`${head}\r\n\r\n${body}`);
+      return socket;
+    });
+    try {
+      await expect.poll(() => begun + answers.length).toBe(140);
+      expect([begun, answers.length]).toEqual([128, 12]);
+      expect(answers[0]).toMatch(/^HTTP\/1.1 400 .*too many requests/s);
+      expect(await findProcesses(runtimeDir, never)).toHaveLength(1);
+      unmount = async () => await Promise.resolve();
+      await requestUnmount(path, { mountPoint: '/m', lazy: false }, never);
+    } finally {
+      for (const socket of asking) socket.destroy();
+      mounts = before;
+    }
+  });
+
+  it.each([
+    ['huge', 'x'.repeat(600_000), /too large/],
+    ['no JSON', '{"mounts":', /no JSON/],
+    ['a list', '[]', /no fields/],
+    ['null', 'null', /no fields/],
+    ['of another form', '{"protocol":99}', /another version/],
+    ['nothing to mount', changed({ mounts: [] }), /no mounts/],
+    ['mounts that are none', changed({ mounts: 7 }), /no mounts/],
+    ['a mount that is none', changed({ mounts: [null] }), /no fields/],
+    ['a place with a NUL', changed({ mounts: [pair({ mountPoint: '/m\0' })] }), /no mountPoint/],
+    ['a relative place', changed({ mounts: [pair({ mountPoint: '../m' })] }), /no mountPoint/],
+    ['a bucket that is a number', changed({ mounts: [pair({ source: 1 })] }), /no source/],
+    ['settings that are a text', changed({ settings: 'x' }), /no fields/],
+    ['an endpoint that is an object', changed({ settings: { endpoint: {} } }), /no texts/],
+    ['an endpoint in clear', changed({ settings: { endpoint: 'ftp://x' } }), /settings.endpoint/],
+    ['an unknown setting', changed({ settings: { __proto: 'x' } }), /another version/],
+    ['an environment of lists', changed({ environment: { BEARER_TOKEN: [] } }), /no texts/],
+    ['folders that are relative', changed({ paths: { configFile: 'x' } }), /no paths.configFile/],
+  ])('hands on no request for mounts that is %s', async (_, body, answer) => {
+    const { path } = await listen();
+    const before = mounts;
+    let asked = 0;
+    mounts = async () => {
+      asked += 1;
+      return await Promise.resolve({ version: '1', mounts: [], warnings: [] });
+    };
+    const said = await say(path, post(body).replace('/unmount', '/mounts'));
+    mounts = before;
+    expect(said === '' || /^HTTP\/1.1 400/.test(said)).toBe(true);
+    if (said !== '') expect(said).toMatch(answer);
+    expect(asked).toBe(0);
+    expect(await findProcesses(runtimeDir, never)).toHaveLength(1);
+  });
+
+  it('hands on no request for mounts of a page, or by another name', async () => {
+    const { path } = await listen();
+    const before = mounts;
+    let asked = 0;
+    mounts = async () => {
+      asked += 1;
+      return await Promise.resolve({ version: '1', mounts: [], warnings: [] });
+    };
+    const good = post(changed({})).replace('/unmount', '/mounts');
+    for (const bad of [
+      good.replace('Host: localhost', 'Host: wire.example'),
+      good.replace('Host: localhost', 'Host: localhost\r\nOrigin: http://localhost'),
+      good.replace('Host: localhost', 'Host: localhost\r\nSec-Fetch-Site: same-origin'),
+    ]) {
+      expect(await say(path, bad)).toMatch(/^HTTP\/1.1 400 .*another Host, or an Origin/s);
+    }
+    expect(asked).toBe(0);
+    expect(await say(path, good)).toMatch(/^HTTP\/1.1 200/);
+    mounts = before;
+    expect(asked).toBe(1);
   });
 
   it('lets in its owner and root, and nobody else', async () => {
@@ -355,6 +506,7 @@ describe('control socket', () => {
       status: () => undefined as never,
       metrics: () => '',
       unmount: async () => await Promise.resolve(),
+      mounts,
       files: async () => await Promise.resolve(nothingDone),
     };
     await expect(ControlServer.listen({ ...long, verbs })).rejects.toMatchObject({

@@ -5,6 +5,12 @@ import type {
   MountParts,
   MountSpec,
 } from '../../../src/daemon/mount-parts.ts';
+import {
+  type MountEvents,
+  type MountLife,
+  MountProcess,
+} from '../../../src/daemon/mount-process.ts';
+import { Mounts } from '../../../src/daemon/mounts.ts';
 import type { StopSignal, StopSignals } from '../../../src/daemon/stop-signals.ts';
 import { noKernelCache } from '../../../src/fs/kernel-cache.ts';
 import type { Clock } from '../../../src/lib/clock.ts';
@@ -203,4 +209,28 @@ export class FakeSignals implements StopSignals {
   send(signal: StopSignal): void {
     for (const listener of this.#listeners) listener(signal);
   }
+}
+
+/** A process that mounts, and what is asked of its mounts. */
+export function processOf(
+  parts: MountParts,
+  events: MountEvents,
+  life: MountLife = {},
+): {
+  readonly mounts: Mounts;
+  readonly run: (
+    places: readonly string[],
+    signals: StopSignals,
+    signal: AbortSignal,
+  ) => Promise<void>;
+} {
+  const mounts = new Mounts(parts.log);
+  const process = new MountProcess(mounts, parts.clock, events, life);
+  return {
+    mounts,
+    run: async (places, signals, signal) => {
+      const orders = places.map((place) => ({ spec: specOf(place), parts }));
+      await process.run(async (until) => await mounts.add(orders, until), signals, signal);
+    },
+  };
 }

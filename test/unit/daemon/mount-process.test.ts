@@ -1,17 +1,17 @@
 import { setImmediate as nextTick } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MountProcess } from '../../../src/daemon/mount-process.ts';
+import type { Mounts } from '../../../src/daemon/mounts.ts';
 import type { StopSignal } from '../../../src/daemon/stop-signals.ts';
 import type { WireError } from '../../../src/lib/wire-error.ts';
-import { FakeMachine, FakeSignals, failure, specOf, steps } from './fake-mounts.ts';
+import { FakeMachine, FakeSignals, failure, processOf, steps } from './fake-mounts.ts';
 
 const never = new AbortController().signal;
 
 interface Running {
   readonly machine: FakeMachine;
   readonly signals: FakeSignals;
-  readonly process: MountProcess;
+  readonly process: Mounts;
   readonly troubles: WireError[];
   readonly readied: string[];
   /** Resolves when the process's work is over, to its error or undefined. */
@@ -22,11 +22,11 @@ function start(machine: FakeMachine, ...mountPoints: string[]): Running {
   const signals = new FakeSignals();
   const troubles: WireError[] = [];
   const readied: string[] = [];
-  const process = new MountProcess(machine.parts, {
+  const { mounts: process, run } = processOf(machine.parts, {
     ready: (mounts) => void readied.push(...mounts.map((mount) => mount.mountPoint)),
     trouble: (error) => void troubles.push(error),
   });
-  const end = process.run(mountPoints.map(specOf), signals, never).then(
+  const end = run(mountPoints, signals, never).then(
     () => undefined,
     (error: unknown) => error,
   );

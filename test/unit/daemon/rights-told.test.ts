@@ -2,13 +2,12 @@ import { setImmediate as nextTick } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { statusLines } from '../../../src/cli/views/status-view.ts';
 import type { MountParts, RightsStatus } from '../../../src/daemon/mount-parts.ts';
-import { MountProcess } from '../../../src/daemon/mount-process.ts';
 import { rightsOf } from '../../../src/daemon/rights.ts';
 import type { LiveMountStatus } from '../../../src/daemon/status.ts';
 import { checkStore } from '../../../src/daemon/store-check.ts';
 import type { WireError } from '../../../src/lib/wire-error.ts';
 import { StoreError } from '../../../src/store/errors.ts';
-import { FakeMachine, FakeSignals, specOf } from './fake-mounts.ts';
+import { FakeMachine, FakeSignals, processOf, specOf } from './fake-mounts.ts';
 
 const { signal } = new AbortController();
 
@@ -41,15 +40,15 @@ async function mountWith(found: RightsStatus): Promise<Told> {
         },
       }),
   };
-  const process = new MountProcess(parts, {
+  const process = processOf(parts, {
     ready: () => void order.push('ready'),
     trouble: () => undefined,
     warn: (line) => void warnings.push(line),
   });
-  const end = process.run([specOf('/m')], signals, signal);
+  const end = process.run(['/m'], signals, signal);
   while (!order.includes('verified')) await nextTick();
   await nextTick();
-  const [status] = process.status;
+  const [status] = process.mounts.status;
   signals.send('SIGTERM');
   await end;
   return { warnings, rights: status?.rights, order };

@@ -30,6 +30,8 @@ export class World implements AsyncDisposable {
   readonly store = new MemoryObjectStore({ clock: this.clock, contentEtags: true });
   /** What the store says to whatever would change it; undefined: it does it. */
   says: StoreErrorKind | undefined;
+  /** Where it says so; undefined: everywhere. */
+  saysOf: string | undefined;
   /** It does it, and nobody hears of it. */
   isDeaf = false;
   readonly #folders: string[] = [];
@@ -48,11 +50,12 @@ export class World implements AsyncDisposable {
     const changes = new Set(['put', 'copy', 'delete', 'startUpload', 'completeUpload', 'head']);
     const store = new FaultyObjectStore(
       this.store,
-      ({ method }) => {
+      ({ method, key }) => {
         if (cut.isCut) return { stall: true };
         if (this.isDeaf && (method === 'put' || method === 'completeUpload'))
           return { lostAnswer: 'unreachable' };
-        return this.says === undefined || !changes.has(method) ? undefined : { error: this.says };
+        if (this.says === undefined || !changes.has(method)) return undefined;
+        return key === (this.saysOf ?? key) ? { error: this.says } : undefined;
       },
       this.clock,
     );

@@ -7,6 +7,8 @@ import { errnoOf, text } from './file-tree.ts';
 import { kept, World } from './write-back-world.ts';
 
 const large = 'x'.repeat(300 * 1024);
+/** Of what is sent, for which time alone is no cure. */
+const REFUSALS = ['access-denied', 'over-quota', 'store-full', 'unsupported'] as const;
 
 describe('write-back', () => {
   it('returns from close before the bucket has the file, and saves it a moment later', async () => {
@@ -255,18 +257,106 @@ describe('write-back', () => {
     expect(await kept(mount)).toEqual(['ours']);
   });
 
-  it('asks once for what policy denies, puts it aside, and goes on with the rest', async () => {
+  it('shows what the store refuses as it was closed, puts nothing aside, and saves it once that is allowed', async () => {
+    for (const kind of REFUSALS) {
+      await using world = new World();
+      const mount = await world.mount();
+      await mount.tree.write('f', 'earlier');
+      await world.saved(mount);
+      world.says = kind;
+      await mount.tree.write('f', 'closed');
+      await mount.tree.write('large', large);
+      await world.clock.advance(3_600_000);
+      expect(await mount.tree.read('f')).toBe('closed');
+      expect(await mount.tree.read('large')).toBe(large);
+      expect(await kept(mount)).toEqual([]);
+      const { writeBack, failures } = mount.tree.fs.state;
+      expect(writeBack).toMatchObject({ files: 2, bytes: 'closed'.length + large.length });
+      expect(writeBack.trouble).toBeDefined();
+      expect(failures.map(({ name }) => name).sort()).toEqual(['f', 'large']);
+      world.says = undefined;
+      await world.saved(mount);
+      expect(text(world.store, 'f')).toBe('closed');
+      expect(text(world.store, 'large')).toBe(large);
+      expect(mount.tree.fs.state).toMatchObject({ failures: [], writeBack: { files: 0 } });
+      expect(mount.tree.fs.state.writeBack.trouble).toBeUndefined();
+    }
+  });
+
+  it('goes on with the rest while the store refuses one file, which it asks for less and less often', async () => {
+    await using world = new World();
+    const mount = await world.mount();
+    Object.assign(world, { says: 'access-denied', saysOf: 'denied' });
+    await mount.tree.write('denied', 'no');
+    for (let at = 0; at < 50; at += 1) await mount.tree.write(`f${at}`, `${at}`);
+    await world.until(() => mount.tree.fs.state.unsavedFiles === 1);
+    for (let at = 0; at < 50; at += 1) expect(text(world.store, `f${at}`)).toBe(`${at}`);
+    expect(await mount.tree.read('denied')).toBe('no');
+    expect(mount.tree.fs.state.writeBack.trouble).toBeDefined();
+  });
+
+  it('saves what was open when the store refused it, and what was written to it since', async () => {
+    await using world = new World();
+    const mount = await world.mount();
+    await mount.tree.write('f', 'earlier');
+    await world.saved(mount);
+    world.says = 'access-denied';
+    await mount.tree.write('f', 'closed');
+    const reader = await mount.tree.open('f');
+    await world.clock.advance(60_000);
+    await mount.tree.close(reader);
+    expect(await mount.tree.read('f')).toBe('closed');
+    const writer = await mount.tree.open('f', { access: 'read-write' });
+    await mount.tree.writeHandle(writer, 6, ' again');
+    await world.clock.advance(60_000);
+    await mount.tree.close(writer);
+    await world.clock.advance(60_000);
+    expect(await mount.tree.read('f')).toBe('closed again');
+    world.says = undefined;
+    await world.saved(mount);
+    expect(text(world.store, 'f')).toBe('closed again');
+    expect(await kept(mount)).toEqual([]);
+  });
+
+  it('leaves what the store refuses in the journal, for the next mount and after a kill', async () => {
+    for (const end of ['unmount', 'kill'] as const) {
+      await using world = new World();
+      const first = await world.mount();
+      world.says = 'over-quota';
+      await first.tree.write('f', 'left');
+      await first.tree.write('large', large);
+      await world.clock.advance(60_000);
+      await expect(first.tree.fs.sync(new AbortController().signal)).rejects.toThrow();
+      if (end === 'unmount') await first.tree.fs[Symbol.asyncDispose]();
+      const folder = end === 'kill' ? await world.crash(first) : first.folder;
+      const second = await world.mount({ folder });
+      expect(await second.tree.read('f')).toBe('left');
+      await world.clock.advance(60_000);
+      expect(await second.tree.read('large')).toBe(large);
+      expect(await kept(second)).toEqual([]);
+      world.says = undefined;
+      await world.saved(second);
+      expect(text(world.store, 'f')).toBe('left');
+      expect(text(world.store, 'large')).toBe(large);
+      expect(await kept(second)).toEqual([]);
+    }
+  });
+
+  it('saves under its new name what the store refused and was renamed meanwhile, and forgets what was removed', async () => {
     await using world = new World();
     const mount = await world.mount();
     world.says = 'access-denied';
-    await mount.tree.write('f', 'denied');
-    await world.saved(mount);
+    await mount.tree.write('f', 'moved');
+    await mount.tree.write('gone', 'gone');
+    await world.clock.advance(60_000);
+    await mount.tree.rename('f', 'to');
+    await errnoOf(async () => await mount.tree.unlink('gone'));
+    expect(await mount.tree.read('to')).toBe('moved');
     world.says = undefined;
-    expect(await kept(mount)).toEqual(['denied']);
-    expect(mount.tree.fs.state.failures.at(-1)).toMatchObject({ name: 'f' });
-    await mount.tree.write('g', 'allowed');
     await world.saved(mount);
-    expect(text(world.store, 'g')).toBe('allowed');
+    expect(text(world.store, 'to')).toBe('moved');
+    expect(text(world.store, 'f')).toBeUndefined();
+    expect(text(world.store, 'gone')).toBeUndefined();
   });
 
   it('goes on by itself when the store or the login was away for an hour', async () => {

@@ -1,7 +1,7 @@
 import { mkdir, symlink } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Certificate, hasOpenssl, PrivateCa } from '../../fixtures/private-ca.ts';
+import { type Certificate, hasOpenssl, PrivateCa } from '../../../scripts/servers/private-ca.ts';
 import { TlsFront } from '../../fixtures/tls-front.ts';
 import { keepLog, LISTING, lineOf, open, ways } from './reach.ts';
 

@@ -1,6 +1,5 @@
-import { createServer, request, type Server } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../../src/lib/log.ts';
 import { Secret } from '../../../src/lib/secret.ts';
@@ -46,86 +45,9 @@ afterEach(() => {
   server.closeAllConnections();
 });
 
-type Agent = ReturnType<Network['agentFor']>;
-
-/** Resolves to the socket's local port, or the code of the failure. */
-async function ask(agent: Agent, path = '/'): Promise<number | string> {
-  return await new Promise((resolve) => {
-    const asked = request(url + path, { agent }, (response) => {
-      const { localPort = 0 } = response.socket;
-      response.resume();
-      response.once('end', () => setImmediate(resolve, localPort));
-    });
-    asked.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
-    asked.end();
-  });
-}
-
 async function untilHeld(count: number): Promise<void> {
   await expect.poll(() => held.length).toBe(count);
 }
-
-describe('connections of a store', () => {
-  it('are kept while nothing happens', async () => {
-    const agent = network.agentFor(url, 8);
-    const first = await ask(agent);
-    await clock.advance(60_000);
-    expect(await ask(agent)).toBe(first);
-    agent.destroy();
-  });
-
-  it('that are idle are dropped after any change of addresses', async () => {
-    const agent = network.agentFor(url, 8);
-    const first = await ask(agent);
-    addresses = new Set([...addresses, '10.8.0.2']);
-    await clock.advance(A_LOOK_MS);
-    expect(await ask(agent)).not.toBe(first);
-    agent.destroy();
-  });
-
-  it('in use go on over an address that is still there, and break with one that is lost', async () => {
-    const agent = network.agentFor(url, 8);
-    const going = ask(agent, '/hold');
-    await untilHeld(1);
-    addresses = new Set(['127.0.0.1']);
-    await clock.advance(A_LOOK_MS);
-    held[0]?.();
-    expect(await going).toBeTypeOf('number');
-    const breaking = ask(agent, '/hold');
-    await untilHeld(2);
-    addresses = new Set(['10.0.0.1']);
-    await clock.advance(A_LOOK_MS);
-    expect(await breaking).toBe('ECONNRESET');
-    agent.destroy();
-  });
-
-  it('are all dropped after a sleep, in use or not', async () => {
-    const agent = network.agentFor(url, 8);
-    const first = await ask(agent);
-    const breaking = ask(agent, '/hold');
-    await untilHeld(1);
-    clock.jumpWall(3_600_000);
-    await clock.advance(A_LOOK_MS);
-    expect(await breaking).toBe('ECONNRESET');
-    const next = await ask(agent);
-    expect(next).toBeTypeOf('number');
-    expect(next).not.toBe(first);
-    agent.destroy();
-  });
-
-  it('are looked after while there are any, and no longer', async () => {
-    expect(clock.sleeping).toBe(0);
-    const [one, other] = [network.agentFor(url, 1), network.agentFor(url, 1)];
-    await turn();
-    expect(clock.sleeping).toBe(1);
-    one.destroy();
-    await turn();
-    expect(clock.sleeping).toBe(1);
-    other.destroy();
-    await turn();
-    expect(clock.sleeping).toBe(0);
-  });
-});
 
 describe('connections of an exchange', () => {
   it('that are idle are dropped, one under way is answered: it may have refreshed a login', async () => {

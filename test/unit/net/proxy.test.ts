@@ -1,9 +1,10 @@
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { hasOpenssl, PrivateCa } from '../../../scripts/servers/private-ca.ts';
+import { exchange } from '../../../src/net/http.ts';
 import { ConnectProxy, type ConnectProxyOptions } from '../../fixtures/connect-proxy.ts';
-import { hasOpenssl, PrivateCa } from '../../fixtures/private-ca.ts';
 import { TlsFront } from '../../fixtures/tls-front.ts';
-import { keepLog, LISTING, lineOf, open, ways } from './reach.ts';
+import { forever, keepLog, LISTING, lineOf, open, ways } from './reach.ts';
 
 const name = 'a proxy (needs the command openssl: apt-get install openssl)';
 /** Known to the proxy alone. */
@@ -119,36 +120,22 @@ describe.skipIf(!hasOpenssl)(name, () => {
     const proxy = await start();
     const environment = { HTTPS_PROXY: `http://${proxy.host}` };
     const network = await open({ ca: ca.file }, { environment });
-    const { request } = await import('node:https');
-    const agent = network.agentFor(URL_BEHIND, 4);
+    const asking = { method: 'GET', url: URL_BEHIND } as const;
     for (let times = 0; times < 3; times += 1) {
-      await new Promise<void>((resolve, reject) => {
-        request(URL_BEHIND, { agent }, (response) => {
-          response.resume();
-          response.once('end', () => setImmediate(resolve));
-        })
-          .once('error', reject)
-          .end();
-      });
+      await exchange('ask', asking, { fetch: network.fetch }, forever);
     }
     expect(proxy.asked).toHaveLength(1);
-    agent.destroy();
   });
 
-  it('that connects after the store was closed leaves no connection behind', async () => {
+  it('that connects after the network was closed leaves no connection behind', async () => {
     const slow = await start({ delayMs: 100 });
     const environment = { HTTPS_PROXY: `http://${slow.host}` };
     const network = await open({ ca: ca.file }, { environment });
-    const { request } = await import('node:https');
-    const agent = network.agentFor(URL_BEHIND, 4);
-    const failed = new Promise<void>((resolve) => {
-      request(URL_BEHIND, { agent }, () => undefined)
-        .once('error', () => resolve())
-        .end();
-    });
+    const asking = { method: 'GET', url: URL_BEHIND } as const;
+    const failed = lineOf(exchange('ask', asking, { fetch: network.fetch }, forever));
     await expect.poll(() => slow.asked.length).toBe(1);
-    agent.destroy();
-    await failed;
+    await network[Symbol.asyncDispose]();
+    expect(await failed).toContain('cannot ask');
     await expect.poll(() => slow.connections).toBe(0);
   });
 });

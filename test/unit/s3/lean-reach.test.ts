@@ -1,6 +1,7 @@
 /** Ranged reads over TLS and through a proxy, with certificates checked: the bytes are the truth's. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hasOpenssl, PrivateCa } from '../../../scripts/servers/private-ca.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLog } from '../../../src/lib/log.ts';
 import { Secret } from '../../../src/lib/secret.ts';
@@ -9,7 +10,6 @@ import { createS3Stores } from '../../../src/s3/s3-object-stores.ts';
 import type { StoreError } from '../../../src/store/errors.ts';
 import { ConnectProxy } from '../../fixtures/connect-proxy.ts';
 import { patternBytes, readBytes } from '../../fixtures/object-store-contract.ts';
-import { hasOpenssl, PrivateCa } from '../../fixtures/private-ca.ts';
 import { TlsFront } from '../../fixtures/tls-front.ts';
 
 const name = 'a ranged read over TLS (needs the command openssl: apt-get install openssl)';

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { crc32 } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { hasOpenssl, PrivateCa } from '../../../scripts/servers/private-ca.ts';
 import { MiB } from '../../../src/lib/bytes.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLog } from '../../../src/lib/log.ts';
@@ -10,7 +11,6 @@ import { Secret } from '../../../src/lib/secret.ts';
 import { type Network, openNetwork } from '../../../src/net/network.ts';
 import { createS3Stores, type S3Stores } from '../../../src/s3/s3-object-stores.ts';
 import { patternBytes } from '../../fixtures/object-store-contract.ts';
-import { hasOpenssl, PrivateCa } from '../../fixtures/private-ca.ts';
 import { TlsFront } from '../../fixtures/tls-front.ts';
 
 const name = 'a write over TLS (needs the command openssl: apt-get install openssl)';

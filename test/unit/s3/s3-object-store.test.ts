@@ -312,6 +312,16 @@ describe('credentials', () => {
     expect(refusal.toLine()).toContain('invalid_grant; run `wire login`');
     expect(server.requests).toHaveLength(0);
   });
+
+  it('that a provider refuses are not taken for a refusal of the store', async () => {
+    for (const kind of ['identity-refused', 'access-denied', 'config'] as const) {
+      credentials.fails = new WireError(kind, { tried: 'trade the token', answered: 'not so' });
+      const refusal = await refusalOf(store.head('key', forever));
+      expect(refusal).toMatchObject({ name: 'StoreError', kind: 'credentials-expired' });
+      expect(refusal.message).toContain('not so');
+    }
+    expect(server.requests).toHaveLength(0);
+  });
 });
 
 describe('credentials whose source is not there for the moment', () => {

@@ -6,9 +6,11 @@ import { addExamples } from '../../../../src/cli/setting-flags.ts';
 import { Terminal } from '../../../../src/cli/terminal.ts';
 
 const nobody = { write: () => true };
-const program = buildProgram('1.2.3', new Terminal(nobody, nobody, {}), () => async () => {
-  await Promise.resolve();
-});
+const build = async () => {
+  const idle = () => async () => await Promise.resolve();
+  return await buildProgram('1.2.3', new Terminal(nobody, nobody, {}), idle, 'all');
+};
+const program = await build();
 const nodes = allNodes(commandTree(program));
 
 describe('the script of each shell', () => {
@@ -26,19 +28,20 @@ describe('the script of each shell', () => {
     }
   });
 
-  it.each(['bash', 'zsh', 'fish'])('%s changes when a command or a flag is added', (shell) => {
-    const changed = buildProgram('1.2.3', new Terminal(nobody, nobody, {}), () => async () => {
-      await Promise.resolve();
-    });
-    const before = completionScript(changed, shell);
-    const added = changed.command('frobnicate').description("it's $(new) `and` \\odd");
-    addExamples(added.option('--sharply <soft|hard>', 'how'), []);
-    const after = completionScript(changed, shell);
-    for (const word of ['frobnicate', 'sharply', 'soft hard']) {
-      expect(before).not.toContain(word);
-      expect(after).toContain(word);
-    }
-  });
+  it.each(['bash', 'zsh', 'fish'])(
+    '%s changes when a command or a flag is added',
+    async (shell) => {
+      const changed = await build();
+      const before = completionScript(changed, shell);
+      const added = changed.command('frobnicate').description("it's $(new) `and` \\odd");
+      addExamples(added.option('--sharply <soft|hard>', 'how'), []);
+      const after = completionScript(changed, shell);
+      for (const word of ['frobnicate', 'sharply', 'soft hard']) {
+        expect(before).not.toContain(word);
+        expect(after).toContain(word);
+      }
+    },
+  );
 
   it('knows what can be said with a flag that takes one of a few words', () => {
     const mount = nodes.find(({ path }) => path === '/mount');
