@@ -35,6 +35,8 @@ import { watchedRoot } from './store-watch.ts';
 
 /** Longest wait for the first answer of our own mount; it needs one listing at most. */
 const ROOT_STAT_MS = 30_000;
+/** Between the two steps of who takes a mount away by force. */
+const FORCED_MS = 500;
 
 /** What `wire status` tells about a mount. */
 export interface MountStatus {
@@ -212,7 +214,7 @@ export class LiveMount {
     this.#readySinceMs = parts.clock.now();
     this.broken = held.attached.ended
       .then(
-        async () => await this.#stillMounted(),
+        async () => await this.#staysDead(),
         (error: unknown) => {
           parts.log.error('mount broke off', { mountPoint: this.mountPoint, error });
           return true;
@@ -395,6 +397,13 @@ export class LiveMount {
       },
       { cause: error },
     );
+  }
+
+  /** `wire unmount --force` cuts the connection off and then takes the mount away. */
+  async #staysDead(): Promise<boolean> {
+    if (this.#state !== 'ready' || !(await this.#stillMounted())) return false;
+    await this.#parts.clock.sleep(FORCED_MS, new AbortController().signal);
+    return await this.#stillMounted();
   }
 
   async #stillMounted(): Promise<boolean> {

@@ -49,9 +49,9 @@ describe.skipIf(!canMount)('the daemon', () => {
     const minor = (await stat(one)).dev & 0xff;
     const device = (await stat(two)).dev;
     expect(await loadNative().abortConnection(minor)).toBe(0);
-    while (!(await exists(join(one, '.')))) await systemClock.sleep(20, signal);
-    const { stdout } = await user.wire(['status'], signal);
-    expect(stdout).toContain('mounted again once');
+    const told = async (): Promise<string> => (await user.wire(['status'], signal)).stdout;
+    await expect.poll(told, { timeout: 20_000 }).toContain('mounted again once');
+    await stat(join(one, '.'));
     expect((await stat(two)).dev).toBe(device);
     await user.wire(['unmount', '--all'], signal);
   });

@@ -1,7 +1,9 @@
 /** The memory file system on a real mount: programs of the system against the transport. */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chown, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { FileSystem } from '../../src/fs/filesystem.ts';
 import type { InodeNumber } from '../../src/fs/ids.ts';
@@ -288,6 +290,22 @@ describe.skipIf(why !== undefined)(`a mount${suffix}`, () => {
       expect(await readFile('/proc/self/mountinfo', 'utf8')).not.toContain(folder.mountPoint);
       await killed(user);
       await attached.ended;
+    });
+
+    it('goes although another mount namespace has a copy, which answers ENOTCONN then', async () => {
+      const files = new MemoryFileSystem();
+      const attached = await attach();
+      attached.serve(files, silentLog);
+      await runProgram('sh', ['-c', `echo a > ${folder.mountPoint}/a`]);
+      const there = `unshare --mount --propagation private sh -c 'cat a; read -r line; cat a'`;
+      const other = spawn('sh', ['-c', `cd ${folder.mountPoint} && exec ${there}`]);
+      const said = text(other.stderr);
+      await once(other.stdout, 'data');
+      // Its working folder is in its own copy: here nobody uses the mount.
+      await attached.unmount('wait', signal);
+      expect(files.openHandles).toBe(0);
+      other.stdin.end('\n');
+      expect(await said).toContain('not connected');
     });
 
     it('leaves alone what somebody else has mounted on it', async () => {

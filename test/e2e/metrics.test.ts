@@ -37,7 +37,7 @@ describe.skipIf(!canMount)('metrics', () => {
     const [serving] = (JSON.parse(stdout) as Status).processes ?? [];
     const url = new URL(serving?.metricsUrl ?? '');
     const { port } = url;
-    const socketPath = join(user.folder, 'run', `mounts-${serving?.pid ?? 0}.sock`);
+    const socketPath = join(user.folder, 'run', `daemon-${serving?.pid ?? 0}.sock`);
 
     await writeFile(join(mount, 'secret-thesis'), 'x'.repeat(1000));
     expect(await readFile(join(mount, 'secret-thesis'), 'utf8')).toHaveLength(1000);

@@ -3,17 +3,14 @@ import { open, readFile, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Agent, fetch as fetchBy, type RequestInit } from 'undici';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { hasOpenssl, PrivateCa } from '../../scripts/servers/private-ca.ts';
-import { systemClock } from '../../src/lib/clock.ts';
-import { silentLog } from '../../src/lib/log.ts';
-import { openNetwork } from '../../src/net/network.ts';
 import { Forwarder } from '../fixtures/forwarder.ts';
 import { canMount, Scene } from '../fixtures/real-mount.ts';
 import { TlsFront } from '../fixtures/tls-front.ts';
 
 const MiB = 2 ** 20;
-const forever = new AbortController().signal;
 
 /** A mount whose store is behind `forwarder`; STS is reached without it. */
 async function mountThrough(scene: Scene, forwarder: Forwarder): Promise<string> {
@@ -133,9 +130,10 @@ describe.skipIf(!canMount || !hasOpenssl)(tlsName, () => {
     await using ca = await PrivateCa.create();
     const certificate = await ca.issue();
     // The playground's own STS and browser have to trust the CA as well.
-    const surroundings = { environment: {}, clock: systemClock, log: silentLog };
-    await using network = await openNetwork({ ca: ca.file }, surroundings, forever);
-    vi.stubGlobal('fetch', network.fetch);
+    const dispatcher = new Agent({ connect: { ca: await readFile(ca.file, 'utf8') } });
+    vi.stubGlobal('fetch', async (asked: string | URL, init?: RequestInit) => {
+      return await fetchBy(asked, { ...init, dispatcher });
+    });
     const iamPort = await freePort();
     const plain = `http://127.0.0.1:${iamPort}`;
     await using front = await TlsFront.before(() => plain, certificate);
@@ -176,5 +174,6 @@ describe.skipIf(!canMount || !hasOpenssl)(tlsName, () => {
     expect(again.stderr).toContain('--ca');
     await user.wire(['logout', ...trusting], signal);
     await rm(mountPoint, { recursive: true, force: true });
+    await dispatcher.close();
   });
 });

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { FileSystem } from '../../fs/filesystem.ts';
 import type { KernelCache } from '../../fs/kernel-cache.ts';
 import { raceAbort } from '../../lib/abort.ts';
+import { systemClock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import { WireError } from '../../lib/wire-error.ts';
 import type { NativeAddon } from '../native.ts';
@@ -22,6 +23,9 @@ import {
   topMount,
 } from './mountinfo.ts';
 import { detach, detachNow } from './unmount.ts';
+
+/** Of a mount that is gone from here the kernel lets go within this, unless another namespace has it. */
+const ELSEWHERE_MS = 2000;
 
 /** How we mounted. */
 interface OurMount {
@@ -72,7 +76,8 @@ export class AttachedMount implements Attachment {
 
   /**
    * Unmounts. `wait` ends when the session has; it is refused while a program has a file or its
-   * working directory here. `lazy` takes the mount out of sight at once, and `ended` follows when
+   * working directory here. A mount namespace that was made meanwhile (unshare(1), a container) may
+   * have a copy of the mount, which answers ENOTCONN two seconds later. `lazy` takes the mount out of sight at once, and `ended` follows when
    * the last program has let go. Both are refused while another mount lies on this one. What
    * somebody else mounted is no longer served, and that is all.
    */
@@ -84,7 +89,22 @@ export class AttachedMount implements Attachment {
     if (this.#ours === undefined) this.#stop();
     // Not served: nothing would tell us of the end.
     else if (this.#session === undefined) this.#channel.close();
-    if (mode === 'wait') await raceAbort(this.ended, signal);
+    if (mode === 'wait') await this.#endSoon(signal);
+  }
+
+  /** Waits for the end, which we bring about ourselves where the kernel does not. */
+  async #endSoon(signal: AbortSignal): Promise<void> {
+    const patience = new AbortController();
+    const cut = systemClock.sleep(ELSEWHERE_MS, patience.signal).then(
+      () => this.#stop(),
+      () => undefined,
+    );
+    try {
+      await raceAbort(this.ended, signal);
+    } finally {
+      patience.abort();
+      await cut;
+    }
   }
 
   /**
