@@ -23,7 +23,7 @@ import { MiB } from '../src/lib/bytes.ts';
 import { drawRound, type RoundPlan } from './faults/plan.ts';
 import { faultRound, type RoundReport } from './faults/round.ts';
 import { FaultSite } from './faults/site.ts';
-import { stopSignal } from './stop-signal.ts';
+import { runUntilStopped } from './stop-signal.ts';
 
 interface Command {
   readonly seed: number;
@@ -188,11 +188,4 @@ if (process.geteuid?.() === 0 && process.env[INSIDE] === undefined) {
 }
 delete process.env['AWS_CA_BUNDLE'];
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
-const signal = stopSignal();
-try {
-  process.exitCode = await main(command, signal);
-} catch (error) {
-  if (!signal.aborted) throw error;
-  process.stderr.write('test-faults: interrupted\n');
-  process.exitCode = 130;
-}
+await runUntilStopped('test-faults', async (signal) => await main(command, signal));

@@ -22,7 +22,7 @@ import { type FaultStore, startFaultStore } from './faults/site.ts';
 import { copyOn, mirrorOn, type WorkDone } from './soak/programs-at-work.ts';
 import { SoakMount } from './soak/soak-mount.ts';
 import { hashesBelow, SourceTree, sha256 } from './soak/source-tree.ts';
-import { stopSignal } from './stop-signal.ts';
+import { runUntilStopped } from './stop-signal.ts';
 
 interface Command {
   readonly minutes: number;
@@ -144,11 +144,4 @@ if (command === undefined) {
 }
 delete process.env['AWS_CA_BUNDLE'];
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
-const signal = stopSignal();
-try {
-  process.exitCode = await main(command, signal);
-} catch (error) {
-  if (!signal.aborted) throw error;
-  process.stderr.write('test-soak: interrupted\n');
-  process.exitCode = 130;
-}
+await runUntilStopped('test-soak', async (signal) => await main(command, signal));

@@ -1,6 +1,7 @@
 /** Bytes that no two versions of a file share, and how versions are told apart. */
 import { createHash } from 'node:crypto';
-import { KiB } from '../../src/lib/bytes.ts';
+import { KiB, MiB } from '../../src/lib/bytes.ts';
+import type { Random } from '../../test/fixtures/random.ts';
 import type { Version } from './truth.ts';
 
 const STAMP_EVERY_BYTES = 4 * KiB;
@@ -20,4 +21,12 @@ export function hashOf(content: Uint8Array): string {
 
 export function versionOf(content: Uint8Array, synced: boolean): Version {
   return { kind: 'file', bytes: content.length, hash: hashOf(content), synced };
+}
+
+/** A size for a file. Mostly small; one in forty is of `largeBytes` and more, which is sent in parts. */
+export function drawnSize(random: Random, largeBytes: number): number {
+  const kind = random.below(40);
+  if (kind === 0) return largeBytes + random.below(4 * KiB);
+  if (kind < 6) return random.below(2 * MiB);
+  return random.below(16 * KiB);
 }

@@ -6,7 +6,7 @@ import { type FileHandle, mkdir, open, rename, rmdir, truncate, unlink } from 'n
 import { join } from 'node:path';
 import { KiB, MiB } from '../../src/lib/bytes.ts';
 import type { Random } from '../../test/fixtures/random.ts';
-import { madeOf, versionOf } from './content.ts';
+import { drawnSize, madeOf, versionOf } from './content.ts';
 import type { Changes, Directory, Pending, Present, Truth, Version } from './truth.ts';
 
 const LARGE_BYTES = 20 * MiB;
@@ -78,13 +78,13 @@ export class Writer {
 
   async #create(path: string): Promise<void> {
     await this.#session('create', path, 'wx', Buffer.alloc(0), async (file) => {
-      return await this.#writeAll(file, path, this.#size());
+      return await this.#writeAll(file, path, drawnSize(this.#random, LARGE_BYTES));
     });
   }
 
   async #rewrite(path: string): Promise<void> {
     await this.#session('rewrite', path, 'w', Buffer.alloc(0), async (file) => {
-      return await this.#writeAll(file, path, this.#size());
+      return await this.#writeAll(file, path, drawnSize(this.#random, LARGE_BYTES));
     });
   }
 
@@ -333,14 +333,6 @@ export class Writer {
   #nextNumber(): number {
     this.#version += 1;
     return this.#version;
-  }
-
-  /** Mostly small; one in forty is uploaded in parts. */
-  #size(): number {
-    const kind = this.#random.below(40);
-    if (kind === 0) return LARGE_BYTES + this.#random.below(4 * KiB);
-    if (kind < 6) return this.#random.below(2 * MiB);
-    return this.#random.below(16 * KiB);
   }
 }
 

@@ -6,7 +6,7 @@ import { type FileHandle, mkdir, open, readdir, rename, truncate, unlink } from 
 import { join } from 'node:path';
 import { KiB, MiB } from '../../src/lib/bytes.ts';
 import type { Random } from '../../test/fixtures/random.ts';
-import { madeOf, versionOf } from '../crash/content.ts';
+import { drawnSize, madeOf, versionOf } from '../crash/content.ts';
 import type { Directory, Present } from '../crash/truth.ts';
 import { Beliefs, canBe, inWords } from './beliefs.ts';
 import { readToEnd } from './read-to-end.ts';
@@ -114,7 +114,7 @@ export class LoadWriter {
 
   async #write(path: string, flags: 'w' | 'wx'): Promise<void> {
     await this.#session(path, flags, empty, async (session) => {
-      const bytes = this.#size();
+      const bytes = drawnSize(this.#random, LARGE_BYTES);
       const content = this.#made(bytes);
       const piece = this.#random.pick([4 * KiB, 128 * KiB, MiB]);
       const syncAfter = this.#random.below(8) === 0 ? Math.floor(bytes / 2) : Infinity;
@@ -357,14 +357,6 @@ export class LoadWriter {
   #nextNumber(): number {
     this.#version += 1;
     return this.#version;
-  }
-
-  /** Mostly small; one in forty is sent in parts. */
-  #size(): number {
-    const kind = this.#random.below(40);
-    if (kind === 0) return LARGE_BYTES + this.#random.below(4 * KiB);
-    if (kind < 6) return this.#random.below(2 * MiB);
-    return this.#random.below(16 * KiB);
   }
 }
 
