@@ -188,7 +188,7 @@ async function mountAll(
       return added;
     } catch (error) {
       // Nobody could ask for its end.
-      for (const mount of added) await mount.leave();
+      await Promise.all(added.map(async (mount) => await mount.leaveWhole()));
       throw error;
     }
   };

@@ -124,6 +124,12 @@ export class KeptMount {
     await this.#live.leave();
   }
 
+  /** As `leave`, and waits for its end. */
+  async leaveWhole(): Promise<void> {
+    await this.leave();
+    await this.ended;
+  }
+
   async #keep(): Promise<WireError | undefined> {
     for (;;) {
       const startedMs = this.#clock.monotonic();

@@ -74,6 +74,11 @@ export class MountProcess {
     });
     try {
       const added = await begin(starting.signal);
+      // Too late for the start to notice.
+      if (starting.signal.aborted) {
+        await Promise.all(added.map(async (mount) => await mount.leaveWhole()));
+        starting.signal.throwIfAborted();
+      }
       ready = true;
       this.#life.began?.(added);
       this.#events.ready(added.map((mount) => mount.status));

@@ -57,12 +57,7 @@ export class Mounts {
     );
     const added = started.filter((mount) => mount !== undefined);
     if (failure === undefined) return added;
-    await Promise.all(
-      added.map(async (mount) => {
-        await mount.leave();
-        await mount.ended;
-      }),
-    );
+    await Promise.all(added.map(async (mount) => await mount.leaveWhole()));
     throw failure.error;
   }
 

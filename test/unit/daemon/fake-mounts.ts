@@ -1,4 +1,6 @@
 /** A machine for mounts that are not real: it records what happens and fails where a test says. */
+
+import type { KeptMount } from '../../../src/daemon/kept-mount.ts';
 import type {
   Connection,
   FailedSave,
@@ -211,11 +213,16 @@ export class FakeSignals implements StopSignals {
   }
 }
 
-/** A process that mounts, and what is asked of its mounts. */
+/**
+ * A process that mounts, and what is asked of its mounts.
+ *
+ * @param last what its start does when all is mounted.
+ */
 export function processOf(
   parts: MountParts,
   events: MountEvents,
   life: MountLife = {},
+  last: () => void = () => undefined,
 ): {
   readonly mounts: Mounts;
   readonly run: (
@@ -230,7 +237,12 @@ export function processOf(
     mounts,
     run: async (places, signals, signal) => {
       const orders = places.map((place) => ({ spec: specOf(place), parts }));
-      await process.run(async (until) => await mounts.add(orders, until), signals, signal);
+      const begin = async (until: AbortSignal): Promise<readonly KeptMount[]> => {
+        const added = await mounts.add(orders, until);
+        last();
+        return added;
+      };
+      await process.run(begin, signals, signal);
     },
   };
 }

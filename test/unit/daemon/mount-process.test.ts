@@ -97,6 +97,16 @@ describe('MountProcess', () => {
     );
   });
 
+  it('hears a signal that comes when all is mounted, but the start not over', async () => {
+    const machine = new FakeMachine();
+    const signals = new FakeSignals();
+    const readied: string[] = [];
+    const events = { ready: () => void readied.push('ready'), trouble: () => undefined };
+    const { run } = processOf(machine.parts, events, {}, () => signals.send('SIGINT'));
+    await expect(run(['/m', '/n'], signals, never)).rejects.toMatchObject({ kind: 'interrupted' });
+    expect([machine.mounted.size, machine.held, readied.length]).toEqual([0, 0, 0]);
+  });
+
   it('one mount that cannot be made takes the others with it', async () => {
     const machine = new FakeMachine();
     const attach = machine.parts.attach.bind(machine.parts);
