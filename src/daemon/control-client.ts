@@ -1,4 +1,5 @@
 /** Asks the processes that mount, over their control sockets. */
+import { randomUUID } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { type IncomingMessage, request } from 'node:http';
@@ -12,6 +13,7 @@ import {
   MAX_ANSWER_BYTES,
   type MountsAnswer,
   type ProcessStatus,
+  REQUEST_ID,
   readFilesLine,
   readMountsAnswer,
   readProcessStatus,
@@ -30,6 +32,9 @@ export interface FoundProcess {
 
 /** Longest wait for a status: a process that is stopped (SIGSTOP) or wedged must not hold up the rest. */
 const STATUS_MS = 3_000;
+
+/** Longest wait for what was asked for to be undone. */
+const UNDO_MS = 10_000;
 
 /**
  * Every process that answers on a socket in `runtimeDir`. Sockets whose process is gone are
@@ -53,11 +58,13 @@ export async function requestUnmount(
   asked: UnmountRequest,
   signal: AbortSignal,
 ): Promise<void> {
-  await call(socketPath, 'POST', '/unmount', JSON.stringify(asked), signal);
+  await call(socketPath, { method: 'POST', path: '/unmount', body: JSON.stringify(asked) }, signal);
 }
 
 /**
- * Has it mounted what `asked`, which may hold secrets, says.
+ * Has it mounted what `asked`, which may hold secrets, says. After an abort it returns when the
+ * process has undone what it had begun, so that nothing appears later; or with the answer, when that
+ * was on its way already.
  *
  * @throws WireError as the process refused; the system's error when nobody listens there, or the
  *   process ended meanwhile.
@@ -67,8 +74,24 @@ export async function requestMounts(
   asked: MountsAsked,
   signal: AbortSignal,
 ): Promise<MountsAnswer> {
-  const body = formatMountsAsked(asked);
-  return readMountsAnswer(await call(socketPath, 'POST', '/mounts', body, signal));
+  signal.throwIfAborted();
+  const headers = { [REQUEST_ID]: randomUUID() };
+  const givingUp = new AbortController();
+  const takeBack = (): void => {
+    const limit = AbortSignal.timeout(UNDO_MS);
+    limit.addEventListener('abort', () => givingUp.abort(), { once: true });
+    const taken = call(socketPath, { method: 'DELETE', path: '/mounts', headers }, limit);
+    // It knows of no such request: that had not arrived, and will not.
+    taken.catch(() => givingUp.abort());
+  };
+  signal.addEventListener('abort', takeBack, { once: true });
+  try {
+    const body = formatMountsAsked(asked);
+    const ask = { method: 'POST', path: '/mounts', body, headers } as const;
+    return readMountsAnswer(await call(socketPath, ask, givingUp.signal));
+  } finally {
+    signal.removeEventListener('abort', takeBack);
+  }
 }
 
 /**
@@ -92,7 +115,8 @@ export async function requestFiles(
   progress: (done: FileProgress) => void,
   signal: AbortSignal,
 ): Promise<FileProgress> {
-  const answer = await send(socketPath, 'POST', '/files', JSON.stringify(asked), signal);
+  const body = JSON.stringify(asked);
+  const answer = await send(socketPath, { method: 'POST', path: '/files', body }, signal);
   if (answer.statusCode !== 200) throw readRefusal(await readAnswer(answer));
   for await (const line of createInterface({
     input: answer,
@@ -135,7 +159,7 @@ async function ask(socketPath: string, signal: AbortSignal): Promise<FoundProces
   try {
     // `any` here: the signal of one command, not one that lives as long as a mount.
     const limit = AbortSignal.any([signal, AbortSignal.timeout(STATUS_MS)]);
-    const text = await call(socketPath, 'GET', '/status', undefined, limit);
+    const text = await call(socketPath, { method: 'GET', path: '/status' }, limit);
     return { socketPath, status: readProcessStatus(text) };
   } catch (error) {
     signal.throwIfAborted();
@@ -146,15 +170,16 @@ async function ask(socketPath: string, signal: AbortSignal): Promise<FoundProces
   }
 }
 
+interface Ask {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly path: string;
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /** The body of the answer. */
-async function call(
-  socketPath: string,
-  method: 'GET' | 'POST',
-  path: string,
-  body: string | undefined,
-  signal: AbortSignal,
-): Promise<string> {
-  const answer = await send(socketPath, method, path, body, signal);
+async function call(socketPath: string, ask: Ask, signal: AbortSignal): Promise<string> {
+  const answer = await send(socketPath, ask, signal);
   const text = await readAnswer(answer);
   if (answer.statusCode === ENDING_STATUS) throw new DaemonEnds();
   if (answer.statusCode !== 200) throw readRefusal(text);
@@ -163,13 +188,11 @@ async function call(
 
 async function send(
   socketPath: string,
-  method: 'GET' | 'POST',
-  path: string,
-  body: string | undefined,
+  { method, path, body, headers }: Ask,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
   return await new Promise((resolve, reject) => {
-    const sent = request({ socketPath, method, path, signal, agent: false }, resolve);
+    const sent = request({ socketPath, method, path, headers, signal, agent: false }, resolve);
     sent.on('error', reject);
     sent.end(body);
   });

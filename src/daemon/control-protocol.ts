@@ -3,7 +3,8 @@
  * answers `ProcessStatus`; `GET /metrics` what Prometheus reads; `POST /unmount` takes
  * `UnmountRequest` and answers `{}`; `POST /files` takes `FilesRequest` and answers a line of JSON for
  * each `FileProgress`, the last one when it is done, or a line with `refusal`; `POST /mounts` takes
- * what `mounts-asked.ts` writes and answers `MountsAnswer` when all is mounted. A refusal is a status
+ * what `mounts-asked.ts` writes and answers `MountsAnswer` when all is mounted; `DELETE /mounts` with
+ * the same `REQUEST_ID` takes that back: it is answered when all is undone. A refusal is a status
  * of 400 or more with `Refusal`. No verb gives out a token or a key; a token goes where the request
  * for mounts says, within `--endpoint-hosts`, as if its caller had sent it.
  */
@@ -28,6 +29,9 @@ export const MAX_ANSWER_BYTES: number = 16 * MiB;
 
 /** A request that has not arrived by then is given up. */
 export const REQUEST_MS = 5_000;
+
+/** Header that names a request for mounts, so that it can be taken back. */
+export const REQUEST_ID = 'x-wire-request';
 
 /** One process and its mounts. */
 export interface ProcessStatus {

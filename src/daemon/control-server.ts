@@ -20,6 +20,7 @@ import {
   MAX_REQUEST_BYTES,
   type MountsAnswer,
   type ProcessStatus,
+  REQUEST_ID,
   REQUEST_MS,
   readFilesRequest,
   readUnmountRequest,
@@ -76,6 +77,8 @@ export class ControlServer implements AsyncDisposable {
   readonly #verbs: ControlVerbs;
   readonly #log: Log;
   readonly #connections = new ControlConnections();
+  /** Requests for mounts that are in hand, by `REQUEST_ID`. */
+  readonly #mounting = new Map<string, AbortController>();
   /** Requests that are being answered. */
   readonly #answering = new Set<Promise<void>>();
   readonly #timeLimit: number;
@@ -167,7 +170,10 @@ export class ControlServer implements AsyncDisposable {
       if (verb === 'POST /files') await this.#tend(body, response, gone.signal);
       else if (verb === 'GET /metrics') {
         sendText(response, 200, METRICS_TYPE, this.#verbs.metrics());
-      } else send(response, 200, await this.#do(verb, body, gone.signal));
+      } else {
+        const id = headerOf(request, REQUEST_ID);
+        send(response, 200, await this.#do(verb, { body, id }, gone));
+      }
     } catch (error) {
       this.#log.debug('control request refused', { error });
       send(response, statusOf(error), refusalOf(error));
@@ -195,16 +201,44 @@ export class ControlServer implements AsyncDisposable {
     response.end();
   }
 
-  async #do(verb: string, body: string, signal: AbortSignal): Promise<unknown> {
-    if (verb === 'GET /status') return this.#verbs.status();
-    if (verb === 'POST /unmount') {
-      await this.#verbs.unmount(readUnmountRequest(body), signal);
-      return {};
+  async #do(
+    verb: string,
+    { body, id }: { readonly body: string; readonly id: string },
+    gone: AbortController,
+  ): Promise<unknown> {
+    switch (verb) {
+      case 'GET /status':
+        return this.#verbs.status();
+      case 'POST /unmount':
+        await this.#verbs.unmount(readUnmountRequest(body), gone.signal);
+        return {};
+      case 'POST /mounts':
+        return await this.#mount(id, readMountsAsked(body), gone);
+      case 'DELETE /mounts':
+        this.#takeBack(id);
+        return {};
+      default:
+        throw new WireError('usage', { tried: `do ${verb}`, answered: 'there is no such verb' });
     }
-    if (verb === 'POST /mounts') {
-      return await this.#verbs.mounts(readMountsAsked(body), signal);
+  }
+
+  async #mount(id: string, asked: MountsAsked, gone: AbortController): Promise<MountsAnswer> {
+    this.#mounting.set(id, gone);
+    try {
+      return await this.#verbs.mounts(asked, gone.signal);
+    } finally {
+      this.#mounting.delete(id);
     }
-    throw new WireError('usage', { tried: `do ${verb}`, answered: 'there is no such verb' });
+  }
+
+  /** Whoever asked for the mounts hears when they are undone. */
+  #takeBack(id: string): void {
+    const mounting = this.#mounting.get(id);
+    if (mounting === undefined) {
+      const answered = 'there is no such request';
+      throw new WireError('not-found', { tried: 'take mounts back', answered });
+    }
+    mounting.abort();
   }
 }
 
@@ -233,6 +267,11 @@ function refuseForeign({ headers }: IncomingMessage): void {
 
 function verbOf({ method = '', url = '' }: IncomingMessage): string {
   return `${method} ${url}`;
+}
+
+function headerOf({ headers }: IncomingMessage, name: string): string {
+  const value = headers[name];
+  return typeof value === 'string' ? value : '';
 }
 
 function mostBytesOf(verb: string): number {

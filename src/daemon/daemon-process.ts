@@ -158,7 +158,7 @@ class DaemonProcess {
       for (const mount of added) this.#follow(mount);
       // It was asked to stop, or nobody waits for them any more: too late for the start to notice.
       if (this.#isOver() || (signal.aborted && !asked.replace)) {
-        await Promise.all(added.map(async (mount) => await mount.leave()));
+        await Promise.all(added.map(async (mount) => await mount.leaveWhole()));
         throw new DaemonEnds();
       }
       const warnings: string[] = [];

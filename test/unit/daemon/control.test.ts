@@ -17,7 +17,12 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { resolveSettings } from '../../../src/config/settings.ts';
-import { findProcesses, requestFiles, requestUnmount } from '../../../src/daemon/control-client.ts';
+import {
+  findProcesses,
+  requestFiles,
+  requestMounts,
+  requestUnmount,
+} from '../../../src/daemon/control-client.ts';
 import type { UnmountRequest } from '../../../src/daemon/control-protocol.ts';
 import {
   ControlServer,
@@ -28,6 +33,7 @@ import type { MountStatus } from '../../../src/daemon/mount.ts';
 import { formatMountsAsked, type MountsAsked } from '../../../src/daemon/mounts-asked.ts';
 import { silentLog } from '../../../src/lib/log.ts';
 import { WireError } from '../../../src/lib/wire-error.ts';
+import { later } from '../../fixtures/later.ts';
 
 const never = new AbortController().signal;
 
@@ -295,6 +301,90 @@ describe('control socket', () => {
       for (const socket of asking) socket.destroy();
       mounts = before;
     }
+  });
+
+  describe('a request for mounts that is aborted', () => {
+    const stopped = new Error('stopped');
+    const before = mounts;
+    afterEach(() => {
+      mounts = before;
+    });
+
+    it('returns when all is undone that was begun, and not before', async () => {
+      const { path } = await listen();
+      const [begun, undone] = [later<AbortSignal>(), later()];
+      mounts = async (_, signal) => {
+        begun.resolve(signal);
+        await undone.promise;
+        throw new WireError('unavailable', { tried: 'mount', answered: 'undone' });
+      };
+      const stopping = new AbortController();
+      let isOver = false;
+      const asking = requestMounts(path, mountsAsked, stopping.signal).finally(() => {
+        isOver = true;
+      });
+      const told = expect(asking).rejects.toThrow('undone');
+      const signal = await begun.promise;
+      stopping.abort(stopped);
+      await once(signal, 'abort');
+      await findProcesses(runtimeDir, never);
+      expect(isOver).toBe(false);
+      undone.resolve();
+      await told;
+    });
+
+    it('gives the answer that was on its way', async () => {
+      const { path } = await listen();
+      const begun = later<AbortSignal>();
+      mounts = async (_, signal) => {
+        begun.resolve(signal);
+        await once(signal, 'abort');
+        return { version: '1', mounts: [mount], warnings: [] };
+      };
+      const stopping = new AbortController();
+      const asking = requestMounts(path, mountsAsked, stopping.signal);
+      await begun.promise;
+      stopping.abort(stopped);
+      expect((await asking).mounts).toEqual([mount]);
+    });
+
+    it('asks for nothing when it was aborted before', async () => {
+      const { path } = await listen();
+      let asked = 0;
+      mounts = async () => {
+        asked += 1;
+        return await Promise.resolve({ version: '1', mounts: [], warnings: [] });
+      };
+      await expect(requestMounts(path, mountsAsked, AbortSignal.abort(stopped))).rejects.toBe(
+        stopped,
+      );
+      await findProcesses(runtimeDir, never);
+      expect(asked).toBe(0);
+    });
+
+    it('hangs up on a process that knows of no such request', async () => {
+      const socketPath = join(runtimeDir, 'older.sock');
+      const asked = later<Socket>();
+      const older = createServer((socket) => {
+        socket.on('error', () => undefined);
+        socket.once('data', (chunk) => {
+          if (chunk.toString().startsWith('POST')) asked.resolve(socket);
+          else socket.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n');
+        });
+      });
+      older.listen(socketPath);
+      await once(older, 'listening');
+      const stopping = new AbortController();
+      const asking = requestMounts(socketPath, mountsAsked, stopping.signal);
+      const told = expect(asking).rejects.toThrow();
+      const socket = await asked.promise;
+      const closed = once(socket, 'close');
+      stopping.abort(stopped);
+      await told;
+      await closed;
+      older.close();
+      await once(older, 'close');
+    });
   });
 
   it.each([
