@@ -1,2 +1,2 @@
 #!/usr/bin/env node
-import '../dist/bundle/mount-wire.js';
+require('../dist/bundle/mount-wire.cjs');

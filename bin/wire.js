@@ -1,2 +1,2 @@
 #!/usr/bin/env node
-import '../dist/bundle/wire.js';
+require('../dist/bundle/wire.cjs');

@@ -4,7 +4,6 @@
  * secret is in argv or environment, which /proc shows for as long as the child runs: secrets of the
  * environment go through the channel, once the child asks for them.
  */
-import { spawn } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
 import { exitCodeOf, WireError } from '../lib/wire-error.ts';
 import { conceal, parted, type Variables } from './private-environment.ts';
@@ -35,6 +34,8 @@ export async function startDetached(
   options: DetachOptions,
   signals: StopSignals,
 ): Promise<StartReport> {
+  // Half of the commands start nothing.
+  const { spawn } = await import('node:child_process');
   const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
   const log = openSync(options.logFile, flags, 0o600);
   const { open, secret } = parted(options.environment);

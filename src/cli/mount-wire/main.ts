@@ -52,11 +52,16 @@ async function outcome(child: ChildProcess, stdout: NodeJS.ReadableStream): Prom
   });
 }
 
-try {
-  process.exit(await help(process.argv.slice(2)));
-} catch (error) {
-  if (!(error instanceof WireError)) throw error;
-  process.stderr.write(`mount.wire: ${error.toLine()}\n`, () =>
-    process.exit(mountCode(error.exitCode)),
-  );
+void main();
+
+/** Not at the top of the module: the helper is bundled as CommonJS, which cannot wait there. */
+async function main(): Promise<void> {
+  try {
+    process.exit(await help(process.argv.slice(2)));
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    process.stderr.write(`mount.wire: ${error.toLine()}\n`, () =>
+      process.exit(mountCode(error.exitCode)),
+    );
+  }
 }
