@@ -11,9 +11,30 @@ const SILENT_MS = 12 * 60_000;
 const LOOK_EVERY_MS = 10_000;
 const WORKER = '/vitest/dist/workers/';
 
+/** When each file that runs was last heard of. */
+export class Silences {
+  readonly #heardMs = new Map<string, number>();
+  /** A result of a test may be told after the end of its file. */
+  readonly #ended = new Set<string>();
+
+  heard(name: string, nowMs: number): void {
+    if (!this.#ended.has(name)) this.#heardMs.set(name, nowMs);
+  }
+
+  ended(name: string): void {
+    this.#ended.add(name);
+    this.#heardMs.delete(name);
+  }
+
+  /** One that has not been heard of since `limitMs`, or undefined. */
+  since(limitMs: number): string | undefined {
+    return [...this.#heardMs].find(([, heardMs]) => heardMs <= limitMs)?.[0];
+  }
+}
+
 /** A reporter of vitest that kills the process of a silent test file, which then counts as failed. */
 export class StuckTests implements Reporter, Disposable {
-  readonly #heardMs = new Map<string, number>();
+  readonly #silences = new Silences();
   readonly #say: (line: string) => void;
   readonly #timer: NodeJS.Timeout;
   #isBusy = false;
@@ -32,7 +53,7 @@ export class StuckTests implements Reporter, Disposable {
   }
 
   onTestModuleEnd(module: TestModule): void {
-    this.#heardMs.delete(module.relativeModuleId);
+    this.#silences.ended(module.relativeModuleId);
   }
 
   [Symbol.dispose](): void {
@@ -40,16 +61,14 @@ export class StuckTests implements Reporter, Disposable {
   }
 
   #heard(module: TestModule): void {
-    this.#heardMs.set(module.relativeModuleId, performance.now());
+    this.#silences.heard(module.relativeModuleId, performance.now());
   }
 
   /** Ends one of those that are silent. */
   async #look(): Promise<void> {
-    const limit = performance.now() - SILENT_MS;
-    const silent = [...this.#heardMs].find(([, heardMs]) => heardMs <= limit);
-    if (silent === undefined || this.#isBusy) return;
-    const [name] = silent;
-    this.#heardMs.delete(name);
+    const name = this.#silences.since(performance.now() - SILENT_MS);
+    if (name === undefined || this.#isBusy) return;
+    this.#silences.ended(name);
     this.#isBusy = true;
     try {
       // Each file has a process of its own: of those there are, the one that stopped is the oldest.
