@@ -63,8 +63,12 @@ export class InodeTable implements AsyncDisposable {
   readonly #prefixParts: PrefixParts;
   #hidesKeys = false;
   readonly #nodes = new Map<InodeNumber, Node>();
-  /** Goes through the nodes, the oldest first, to find some to do without. */
-  #oldest = this.#nodes.values();
+  /**
+   * Goes through the nodes, the oldest first, to find some to do without; kept only while there are
+   * too many. An iterator that stands still holds all that its Map has held since (V8 keeps each
+   * table that was outgrown for it).
+   */
+  #oldest: Iterator<Node, undefined> | undefined;
   /** Nodes that the kernel was asked to forget, on this round. */
   #unwanted = 0;
   /** Nodes added since the kernel was asked. */
@@ -253,7 +257,11 @@ export class InodeTable implements AsyncDisposable {
   #findUnwanted(): readonly EntryName[] {
     const names: EntryName[] = [];
     for (let nth = 0; nth < LOOKED_AT; nth += 1) {
-      if (this.#nodes.size - this.#unwanted <= MANY_NODES) break;
+      if (this.#nodes.size - this.#unwanted <= MANY_NODES) {
+        this.#oldest = undefined;
+        break;
+      }
+      this.#oldest ??= this.#nodes.values();
       const { value: node, done } = this.#oldest.next();
       if (done === true) {
         this.#startOver();
@@ -279,7 +287,7 @@ export class InodeTable implements AsyncDisposable {
 
   /** What the kernel has not forgotten by now it may be asked about again. */
   #startOver(): void {
-    this.#oldest = this.#nodes.values();
+    this.#oldest = undefined;
     this.#unwanted = 0;
     for (const node of this.#nodes.values()) node.unwanted = false;
   }

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../../src/fs/filesystem.ts';
 import { ROOT_INODE } from '../../../src/fs/ids.ts';
@@ -21,6 +23,12 @@ function tableOf(forgetEntries: (entries: readonly EntryName[]) => Promise<void>
   const { clock, store } = filled(1);
   const root = { kind: 'bucket', store, prefix: '' } as const;
   return new InodeTable({ root, clock, listTtlMs: 1000, log: silentLog, forgetEntries });
+}
+
+/** A full collection of garbage. */
+function collect(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
 }
 
 /** READDIRPLUS of the root to its end; entries by name. */
@@ -102,6 +110,25 @@ describe('a directory of very many files', () => {
     for (let at = 0; at < 2100; at += 1) nodes.addFile(nodes.root, `more-${at}`).lookups += 1;
     expect(times).toBe(2);
     heard();
+  });
+
+  it('holds nothing of files that have come and gone', async () => {
+    const nodes = tableOf(async () => await Promise.resolve());
+    const seen: WeakRef<FileNode>[] = [];
+    const known: FileNode[] = [];
+    for (let at = 0; at < 20_000; at += 1) {
+      const node = nodes.addFile(nodes.root, `file-${at}`);
+      node.lookups += 1;
+      seen.push(new WeakRef(node));
+      known.push(node);
+      if (known.length === 200) for (const each of known.splice(0, 100)) nodes.release(each, 1);
+    }
+    for (const each of known.splice(0)) nodes.release(each, 1);
+    expect(nodes.size).toBe(1);
+    // What a WeakRef was made of lives to the end of the turn (ECMA-262, KeepDuringJob).
+    await new Promise(setImmediate);
+    collect();
+    expect(seen.filter((each) => each.deref() !== undefined).length).toBeLessThan(100);
   });
 
   it('asks for a directory, where a program may work, only when it must', async () => {
