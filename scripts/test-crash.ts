@@ -13,7 +13,7 @@ import { BenchScene } from '../bench/mounted/scene.ts';
 import { type StoreName, storeNames } from '../bench/stores/bench-store.ts';
 import { MiB } from '../src/lib/bytes.ts';
 import { crashOnce, type RoundReport, type WriteBack } from './crash/round.ts';
-import { stopSignal } from './stop-signal.ts';
+import { runUntilStopped } from './stop-signal.ts';
 
 interface Command {
   readonly rounds: number;
@@ -28,6 +28,15 @@ const USAGE = `usage: npm run test:crash -- [--rounds N] [--server ${storeNames.
 
 /** Undefined when it is none of ours. */
 function readCommand(): Command | undefined {
+  try {
+    return parseCommand();
+  } catch {
+    return undefined;
+  }
+}
+
+/** @throws TypeError for an unknown option. */
+function parseCommand(): Command | undefined {
   const { values } = parseArgs({
     options: {
       rounds: { type: 'string', default: String(DEFAULT_ROUNDS) },
@@ -57,18 +66,14 @@ function describeRound(seed: number, report: RoundReport): string {
   ].join('; ');
 }
 
-async function main(signal: AbortSignal): Promise<number> {
-  const command = readCommand();
-  if (command === undefined) {
-    process.stderr.write(USAGE);
-    return 2;
-  }
+async function main(command: Command, signal: AbortSignal): Promise<number> {
   delete process.env['AWS_CA_BUNDLE'];
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
   const { rounds, server, writeBack, seed: first } = command;
   await using scene = await BenchScene.open(server, signal);
   if (writeBack !== 'off' && !scene.features.writeBack) {
     say('not built: this wire has no --write-back');
+    say('0 passed, 0 failed, 1 skipped');
     return 0;
   }
   say(`${rounds} rounds on ${scene.store.version}, --write-back=${writeBack}, seeds from ${first}`);
@@ -90,15 +95,13 @@ async function main(signal: AbortSignal): Promise<number> {
   say(
     `${rounds} kills, ${failed} rounds wrong; ${acknowledged} calls acknowledged, ${(bytes / MiB).toFixed(0)} MiB written and ${files} files checked; longest round ${(longestMs / 1000).toFixed(1)} s`,
   );
+  say(`\n${rounds - failed} passed, ${failed} failed, 0 skipped`);
   return failed === 0 ? 0 : 1;
 }
 
-const signal = stopSignal();
-try {
-  process.exitCode = await main(signal);
-} catch (error) {
-  const isUsage = error instanceof TypeError && 'code' in error;
-  if (!signal.aborted && !isUsage) throw error;
-  process.stderr.write(isUsage ? USAGE : 'test-crash: interrupted\n');
-  process.exitCode = isUsage ? 2 : 130;
+const command = readCommand();
+if (command === undefined) {
+  process.stderr.write(USAGE);
+  process.exit(2);
 }
+await runUntilStopped('test-crash', async (signal) => await main(command, signal));
