@@ -5,6 +5,7 @@ import { lstat, readdir, rm } from 'node:fs/promises';
 import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { LinkedAbort } from '../lib/abort.ts';
 import { WireError } from '../lib/wire-error.ts';
 import {
   DaemonEnds,
@@ -50,6 +51,11 @@ export async function findProcesses(
   const names = await socketsIn(runtimeDir);
   const asked = names.map(async (name) => await ask(join(runtimeDir, name), signal));
   return (await Promise.all(asked)).filter((found) => found !== undefined);
+}
+
+/** Whether the process at `socketPath` tells its status in time. @throws when `signal` aborts. */
+export async function answers(socketPath: string, signal: AbortSignal): Promise<boolean> {
+  return (await ask(socketPath, signal)) !== undefined;
 }
 
 /** @throws WireError as the process refused. */
@@ -156,10 +162,13 @@ function faultOf(folder: Stats): string | undefined {
 }
 
 async function ask(socketPath: string, signal: AbortSignal): Promise<FoundProcess | undefined> {
+  using asking = new LinkedAbort(signal);
+  // Not `AbortSignal.any`, which holds its sources weakly: Node 20 may collect a timeout that only
+  // it knows, and the timeout never comes. One with a listener is kept.
+  const limit = AbortSignal.timeout(STATUS_MS);
+  limit.addEventListener('abort', () => asking.abort(limit.reason), { once: true });
   try {
-    // `any` here: the signal of one command, not one that lives as long as a mount.
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(STATUS_MS)]);
-    const text = await call(socketPath, { method: 'GET', path: '/status' }, limit);
+    const text = await call(socketPath, { method: 'GET', path: '/status' }, asking.signal);
     return { socketPath, status: readProcessStatus(text) };
   } catch (error) {
     signal.throwIfAborted();

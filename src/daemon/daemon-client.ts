@@ -6,14 +6,15 @@
  * find what it started; and the daemon itself holds a lock for its life.
  */
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { withLock } from '../cache/disk-lock.ts';
 import { ensurePrivateDir } from '../config/paths.ts';
 import type { Clock } from '../lib/clock.ts';
 import { WireError } from '../lib/wire-error.ts';
-import { daemonSockets, requestMounts } from './control-client.ts';
+import { answers, daemonSockets, requestMounts } from './control-client.ts';
 import { DaemonEnds, type MountsAnswer } from './control-protocol.ts';
 import type { MountsAsked } from './mounts-asked.ts';
+import { whileAlive } from './sign-of-life.ts';
 
 export interface DaemonClientFacts {
   readonly runtimeDir: string;
@@ -21,6 +22,8 @@ export interface DaemonClientFacts {
   readonly clock: Clock;
   /** Starts a daemon, and returns when it can be asked. @throws why it cannot. */
   readonly start: (signal: AbortSignal) => Promise<void>;
+  /** Whether a process answers at all. Default: it tells its status. */
+  readonly isAlive?: (socketPath: string, signal: AbortSignal) => Promise<boolean>;
 }
 
 /** A daemon that is ending is gone by then. */
@@ -39,7 +42,7 @@ class HungUp extends WireError {
  * Returns when all of `asked` is mounted.
  *
  * @throws WireError as the daemon refused, or why there is none; `unreachable` when it ended while
- *   it was asked.
+ *   it was asked, or shows no sign of life.
  */
 export async function mountInDaemon(
   asked: MountsAsked,
@@ -52,7 +55,7 @@ export async function mountInDaemon(
   let hangUps = 0;
   while (clock.monotonic() - startMs < PATIENCE_MS) {
     try {
-      const found = await askRunning(asked, runtimeDir, signal);
+      const found = await askRunning(asked, facts, signal);
       if (found !== undefined) return found;
       const answer = await startAndAsk(asked, facts, signal);
       if (answer !== undefined) return answer;
@@ -71,9 +74,10 @@ export async function mountInDaemon(
 /** One at a time; undefined: try again. */
 async function startAndAsk(
   asked: MountsAsked,
-  { runtimeDir, clock, start }: DaemonClientFacts,
+  facts: DaemonClientFacts,
   signal: AbortSignal,
 ): Promise<MountsAnswer | undefined> {
+  const { runtimeDir, clock, start } = facts;
   const lockFile = join(runtimeDir, 'start.lock');
   await withLock(
     lockFile,
@@ -84,18 +88,27 @@ async function startAndAsk(
     },
     signal,
   );
-  return await askRunning(asked, runtimeDir, signal);
+  return await askRunning(asked, facts, signal);
 }
 
 /** Undefined where no daemon runs, or only one that is ending. */
 async function askRunning(
   asked: MountsAsked,
-  runtimeDir: string,
+  { runtimeDir, clock, isAlive = answers }: DaemonClientFacts,
   signal: AbortSignal,
 ): Promise<MountsAnswer | undefined> {
   for (const socket of await daemonSockets(runtimeDir)) {
+    const life = {
+      ...{ name: nameOf(socket), clock },
+      isAlive: async (until: AbortSignal) => await isAlive(socket, until),
+    };
     try {
-      return await requestMounts(socket, asked, signal);
+      // A mount takes as long as its server does.
+      return await whileAlive(
+        async (until) => await requestMounts(socket, asked, until),
+        life,
+        signal,
+      );
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof DaemonEnds) continue;
@@ -107,6 +120,12 @@ async function askRunning(
     }
   }
   return undefined;
+}
+
+/** With the number that its socket is named for. */
+function nameOf(socket: string): string {
+  const pid = /^daemon-(\d+)\./.exec(basename(socket))?.[1];
+  return pid === undefined ? 'the daemon' : `the daemon (process ${pid})`;
 }
 
 function hungUp(cause: unknown): HungUp {

@@ -11,7 +11,6 @@
  * down and still can unmounts on its way out; after SIGKILL the mount stays and answers ENOTCONN
  * until it is replaced.
  */
-import { dirname } from 'node:path';
 import { formatSource } from '../config/source.ts';
 import { raceAbort } from '../lib/abort.ts';
 import { Closers } from '../lib/closers.ts';
@@ -23,18 +22,25 @@ import type {
   FilesInHand,
   MountedFileSystem,
   MountParts,
-  MountRoot,
   MountSpec,
   RightsStatus,
   StoreLease,
 } from './mount-parts.ts';
 import { type MountPoint, removeMade } from './mount-point.ts';
+import { answersAtRoot, rootOf } from './mount-root.ts';
+import {
+  cannotSave,
+  inUse,
+  LeftInJournal,
+  leftInJournal,
+  noMoreTime,
+  notSaved,
+  withPlace,
+} from './mount-trouble.ts';
 import { MountWatch, type WatchedWork } from './mount-watch.ts';
 import { checkStore } from './store-check.ts';
 import { watchedRoot } from './store-watch.ts';
 
-/** Longest wait for the first answer of our own mount; it needs one listing at most. */
-const ROOT_STAT_MS = 30_000;
 /** Between the two steps of who takes a mount away by force. */
 const FORCED_MS = 500;
 
@@ -75,11 +81,6 @@ export interface Repairs {
   readonly latestMs: number;
   /** Why it cannot be mounted again, so far. */
   readonly trouble?: string;
-}
-
-/** Something is not in its bucket, and in the journal, for the next mount to save. */
-export class LeftInJournal extends WireError {
-  override readonly name = 'LeftInJournal';
 }
 
 /** Longest wait until all is saved of a mount that broke off: it cannot be used for so long. */
@@ -141,39 +142,6 @@ export async function startMount(
       log.error('clean-up failed', { error: cause });
     });
     throw error;
-  }
-}
-
-function rootOf(spec: MountSpec, { stores }: StoreLease): MountRoot {
-  const { source } = spec;
-  if (source.kind === 'buckets') return { kind: 'buckets', stores };
-  return { kind: 'bucket', store: stores.open(source.bucket), prefix: source.prefix };
-}
-
-/** The mount is there for this process, and answers. */
-async function answersAtRoot(
-  point: MountPoint,
-  parts: MountParts,
-  signal: AbortSignal,
-): Promise<void> {
-  const tried = `reach the mount at ${point.path}`;
-  const answer = parts.deviceOf(point.path);
-  const limit = new AbortController();
-  const late = parts.clock.sleep(ROOT_STAT_MS, limit.signal).then(() => {
-    throw new WireError('internal', { tried, answered: `nothing within ${ROOT_STAT_MS / 1000} s` });
-  });
-  try {
-    const device = await raceAbort(Promise.race([answer, late]), signal);
-    if (device === point.deviceBefore) {
-      throw new WireError('mount-point', { tried, answered: 'the folder below it' });
-    }
-  } catch (error) {
-    if (error instanceof WireError || signal.aborted) throw error;
-    throw new WireError('internal', { tried, answered: String(error) }, { cause: error });
-  } finally {
-    limit.abort();
-    late.catch(() => undefined);
-    answer.catch(() => undefined);
   }
 }
 
@@ -340,63 +308,25 @@ export class LiveMount {
   }
 
   #leftInJournal(cause: unknown): LeftInJournal {
-    const { unsavedFiles: files, writeBack, failures } = this.#held.fileSystem.state;
-    const answer = cause instanceof WireError ? cause.facts.answered : String(cause);
-    const reason = writeBack?.trouble ?? failures.at(-1)?.message ?? answer;
-    const many = files === 1 ? '1 file is' : `${files} files are`;
-    const facts = {
-      tried: `save all that was written to ${this.mountPoint}`,
-      answered: reason,
-      next: `${many} in the journal, for the next mount of ${formatSource(this.#spec.source)} to save; see: wire recover --list`,
-    };
-    return new LeftInJournal('not-saved', facts, { cause });
+    const source = formatSource(this.#spec.source);
+    return leftInJournal(this.mountPoint, source, this.#held.fileSystem.state, cause);
   }
 
   /** Ends at once, whoever uses it and whatever is not saved: `ended` tells what that was. */
   async leave(): Promise<void> {
     this.#state = 'stopping';
-    this.#hurry.abort(this.#noMoreTime());
+    this.#hurry.abort(noMoreTime(this.mountPoint));
     await letGo(this.#held.attached, this.#parts.log);
-  }
-
-  #noMoreTime(): WireError {
-    return new WireError('not-saved', {
-      tried: `save what was written to ${this.mountPoint}`,
-      answered: 'there was no more time',
-    });
   }
 
   /** Says who keeps the mount busy, or what cannot be saved. */
   async #explain(error: unknown): Promise<unknown> {
     if (!(error instanceof WireError)) return error;
-    if (error.kind === 'not-saved') return this.#explainUnsaved(error);
+    if (error.kind === 'not-saved') {
+      return cannotSave(this.mountPoint, this.#held.fileSystem.state, error);
+    }
     if (error.kind !== 'mount-point') return error;
-    const users = await this.#parts.usersOf(this.mountPoint);
-    const who = users.length === 0 ? 'a program' : users.join(', ');
-    return new WireError(
-      'mount-point',
-      {
-        tried: `unmount ${this.mountPoint}`,
-        answered: `it is in use by ${who}`,
-        next: 'close its files or leave the folder and try again, or run: wire unmount --lazy',
-      },
-      { cause: error },
-    );
-  }
-
-  #explainUnsaved(error: WireError): WireError {
-    const { unsavedFiles, failures } = this.#held.fileSystem.state;
-    const last = failures.at(-1);
-    const reason = last === undefined ? error.facts.answered : `${last.name}: ${last.message}`;
-    return new WireError(
-      'not-saved',
-      {
-        tried: `unmount ${this.mountPoint}`,
-        answered: `${unsavedFiles} of its files cannot be saved (${reason})`,
-        next: 'the mount goes on and holds the bytes; try again when the store takes them',
-      },
-      { cause: error },
-    );
+    return inUse(this.mountPoint, await this.#parts.usersOf(this.mountPoint), error);
   }
 
   /** `wire unmount --force` cuts the connection off and then takes the mount away. */
@@ -416,7 +346,7 @@ export class LiveMount {
   async #finishSoon(): Promise<WireError | undefined> {
     const finished = new AbortController();
     this.#parts.clock.sleep(REPAIR_SAVE_MS, finished.signal).then(
-      () => this.#hurry.abort(this.#noMoreTime()),
+      () => this.#hurry.abort(noMoreTime(this.mountPoint)),
       () => undefined,
     );
     try {
@@ -436,29 +366,7 @@ export class LiveMount {
       log.error('clean-up failed', { mountPoint: this.mountPoint, error });
     }
     log.info('unmounted', { mountPoint: this.mountPoint });
-    return this.#withPlace(problem);
-  }
-
-  /** Says where the bytes are that did not reach the bucket: of `problem`, and of earlier failures. */
-  #withPlace(problem: WireError | undefined): WireError | undefined {
-    const kept = this.#kept;
-    const last = kept.at(-1);
-    if (last === undefined) return problem;
-    const tried = `save all that was written to ${this.mountPoint}`;
-    const reason = problem?.facts.answered ?? last.message;
-    const facts =
-      kept.length === 1
-        ? { answered: `${last.name}: ${reason}`, next: `its bytes are kept in ${last.keptAt}` }
-        : {
-            answered: `${kept.map(({ name }) => name).join(', ')}: ${reason}`,
-            next: `their bytes are kept in ${dirname(last.keptAt)}`,
-          };
-    return new WireError('not-saved', { tried, ...facts }, { cause: problem });
-  }
-
-  get #kept(): readonly Required<FailedSave>[] {
-    const { failures } = this.#held.fileSystem.state;
-    return failures.filter((failure) => failure.keptAt !== undefined) as Required<FailedSave>[];
+    return withPlace(this.mountPoint, this.#held.fileSystem.state, problem);
   }
 
   /** Resolves to what could not be saved, if anything. */
@@ -474,12 +382,7 @@ export class LiveMount {
       if (error instanceof LeftInJournal) return error;
       if (unsavedFiles > 0 && writeBack?.files === unsavedFiles) return this.#leftInJournal(error);
       this.#parts.log.error('not saved', { mountPoint: this.mountPoint, error });
-      return error instanceof WireError ? error : this.#unsaved(error);
+      return error instanceof WireError ? error : notSaved(this.mountPoint, error);
     }
-  }
-
-  #unsaved(cause: unknown): WireError {
-    const tried = `save what was written to ${this.mountPoint}`;
-    return new WireError('not-saved', { tried, answered: String(cause) }, { cause });
   }
 }

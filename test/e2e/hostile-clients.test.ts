@@ -1,13 +1,20 @@
 /** What others may try at the control socket of a process that serves a mount. */
-import { readdir, stat } from 'node:fs/promises';
+import { chmod, readdir, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { run } from '../../scripts/demo/programs.ts';
 import { canMount, isRoot, Scene } from '../fixtures/real-mount.ts';
 
 const STATUS = 'GET /status HTTP/1.1\r\nHost: localhost\r\n';
+const MOUNTS = 'POST /mounts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n';
+const TAKE_BACK = 'DELETE /mounts HTTP/1.1\r\nHost: localhost\r\n';
 const UNMOUNT = 'POST /unmount HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n';
+
+const CHUNKED = 'Transfer-Encoding: chunked\r\n\r\n';
+
+/** That never finish. */
+const SLOW_CLIENTS = 50;
 
 /** Connects as somebody else and shows what comes back. */
 const OTHER_USER = `
@@ -15,7 +22,7 @@ const socket = require('node:net').connect(process.argv[1]);
 socket.on('error', (error) => { console.log(error.code); process.exit(0); });
 socket.on('data', (data) => { console.log(String(data)); });
 socket.on('close', () => process.exit(0));
-socket.write('GET /status HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n');
+socket.write(process.argv[2]);
 `;
 
 async function serving(): Promise<{ scene: Scene; socket: string; mountPoint: string }> {
@@ -46,6 +53,15 @@ async function say(socketPath: string, pieces: Iterable<string>): Promise<string
   return heard;
 }
 
+/** What the server says to somebody else, or the error of the connection. */
+async function asOther(socket: string, words: string, signal: AbortSignal): Promise<string> {
+  const as = ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath];
+  const { stdout } = await run('setpriv', [...as, '-e', OTHER_USER, socket, words], signal, {
+    cwd: '/',
+  });
+  return stdout.trim();
+}
+
 function statusOf(answer: string): number {
   return Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1] ?? 0);
 }
@@ -68,6 +84,15 @@ describe.skipIf(!canMount)('a client of the control socket', () => {
       ['a huge head', [STATUS, `X: ${'x'.repeat(1_000_000)}\r\n\r\n`]],
       ['no JSON', [UNMOUNT, 'Content-Length: 5\r\n\r\n', '{"a":']],
       ['no HTTP', ['\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n']],
+      ['takes back nothing', [TAKE_BACK, '\r\n']],
+      ['takes back what it guesses', [TAKE_BACK, 'X-Wire-Request: 1\r\n\r\n']],
+      ['takes back two', [TAKE_BACK, 'X-Wire-Request: 1\r\nX-Wire-Request: 2\r\n\r\n']],
+      ['a page that takes back', [TAKE_BACK, 'Origin: null\r\n\r\n']],
+      ['a huge name to take back', [TAKE_BACK, `X-Wire-Request: ${'1'.repeat(100_000)}\r\n\r\n`]],
+      ['a huge take-back', [TAKE_BACK, 'Content-Length: 10000000\r\n\r\n', 'x'.repeat(10_000_000)]],
+      ['chunks without end', [TAKE_BACK, CHUNKED, `fffffff\r\n${'x'.repeat(1_000_000)}`]],
+      ['mounts that are no JSON', [MOUNTS, 'Content-Length: 5\r\n\r\n', '{"a":']],
+      ['huge mounts', [MOUNTS, 'Content-Length: 10000000\r\n\r\n', 'x'.repeat(10_000_000)]],
       ['two lengths', [UNMOUNT, 'Content-Length: 3\r\nContent-Length: 4\r\n\r\n', '{}x']],
     ];
     for (const [what, pieces] of hostile) {
@@ -83,10 +108,19 @@ describe.skipIf(!canMount)('a client of the control socket', () => {
   it('that never finishes its request is hung up on, and keeps nobody else waiting', async () => {
     const { scene, socket, mountPoint } = await serving();
     await using open = scene;
-    const slow = Array.from({ length: 4 }, async () => await say(socket, [STATUS]));
-    const body = say(socket, [UNMOUNT, 'Content-Length: 100\r\n\r\n', '{']);
+    const begun = [
+      [STATUS],
+      [TAKE_BACK],
+      [TAKE_BACK, 'Content-Length: 100\r\n\r\n', '{'],
+      [UNMOUNT, 'Content-Length: 100\r\n\r\n', '{'],
+      [MOUNTS, 'Content-Length: 100\r\n\r\n', '{'],
+    ];
+    const slow = Array.from(
+      { length: SLOW_CLIENTS },
+      async (_, at) => await say(socket, begun[at % begun.length] ?? []),
+    );
     expect(statusOf(await say(socket, [`${STATUS}\r\n`]))).toBe(200);
-    for (const answer of await Promise.all([...slow, body])) {
+    for (const answer of await Promise.all(slow)) {
       const status = statusOf(answer);
       expect(status === 0 || status >= 400).toBe(true);
     }
@@ -96,11 +130,23 @@ describe.skipIf(!canMount)('a client of the control socket', () => {
   it.skipIf(!isRoot)('who is somebody else gets no answer', async () => {
     const { scene, socket, mountPoint } = await serving();
     await using open = scene;
-    const asOther = ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath];
-    const { stdout } = await run('setpriv', [...asOther, '-e', OTHER_USER, socket], open.signal, {
-      cwd: '/',
-    });
-    expect(stdout.trim()).toBe('EACCES');
+    expect(await asOther(socket, `${STATUS}\r\n`, open.signal)).toBe('EACCES');
+    // Let past the folder and the socket's own mode, it is who asks that is looked at.
+    await chmod(open.user.folder, 0o711);
+    await chmod(dirname(socket), 0o711);
+    await chmod(socket, 0o666);
+    const body = '{}';
+    const length = `Content-Length: ${body.length}\r\n\r\n${body}`;
+    for (const words of [`${STATUS}\r\n`, MOUNTS + length, UNMOUNT + length, `${TAKE_BACK}\r\n`]) {
+      const heard = await asOther(socket, words, open.signal);
+      expect({ words, heard: /^(?:|ECONNRESET|EPIPE)$/.test(heard) ? '' : heard }).toEqual({
+        words,
+        heard: '',
+      });
+    }
+    // The same words of its owner are answered.
+    expect(statusOf(await say(socket, [MOUNTS + length]))).toBe(400);
+    await chmod(dirname(socket), 0o700);
     await open.user.wire(['unmount', mountPoint], open.signal);
   });
 });

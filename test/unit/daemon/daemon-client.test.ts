@@ -51,7 +51,12 @@ function ask(
   start: () => Promise<void>,
   clock: Clock = new InstantClock(),
 ): ReturnType<typeof mountInDaemon> {
-  const facts = { runtimeDir, uid: process.geteuid?.() ?? -1, clock, start };
+  // The clock here hurries: no look is over before the answer.
+  const isAlive = async (_: string, until: AbortSignal): Promise<boolean> =>
+    await new Promise((resolve) => {
+      until.addEventListener('abort', () => resolve(false), { once: true });
+    });
+  const facts = { runtimeDir, uid: process.geteuid?.() ?? -1, clock, start, isAlive };
   return mountInDaemon(asked(), facts, never);
 }
 
