@@ -1,8 +1,9 @@
 /** Unmounts what a path names: by the process that serves it, or without it when it is gone. */
 import { resolveMountPoint } from '../fuse/linux/mount-point.ts';
-import { unmountPath } from '../fuse/linux/unmount.ts';
+import { listMounts, unmountPath } from '../fuse/linux/unmount.ts';
 import { LinkedAbort } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
+import { WireError } from '../lib/wire-error.ts';
 import { findProcesses, requestUnmount } from './control-client.ts';
 import { forgetMount } from './mount-notes.ts';
 import { removeMadeOf } from './mount-point.ts';
@@ -20,7 +21,8 @@ const LOOK_MS = 500;
 /**
  * @param progress told now and then what is still to be saved.
  * @throws WireError `not-found` when no mount is there, `mount-point` when it is in use,
- *   `not-saved` when something written is not in the bucket: the mount then stays, unless that is in
+ *   `unreachable` when its process does not answer, `not-saved` when something written is not in
+ *   the bucket: the mount then stays, unless that is in
  *   its journal.
  */
 export async function unmountAnywhere(
@@ -46,9 +48,21 @@ export async function unmountAnywhere(
     }
     return;
   }
+  if (!lazy) await refuseIfSilent(path, signal);
   await unmountPath(path, lazy ? 'lazy' : 'wait', signal);
   await removeMadeOf(path, runtimeDir);
   await forgetMount(stateDir, path);
+}
+
+/** Its process is there, stopped or wedged, and may have what is in no bucket yet. */
+async function refuseIfSilent(path: string, signal: AbortSignal): Promise<void> {
+  const mount = (await listMounts(signal)).find(({ mountPoint }) => mountPoint === path);
+  if (mount?.state !== 'silent') return;
+  throw new WireError('unreachable', {
+    tried: `unmount ${path}`,
+    answered: 'the process that serves it shows no sign of life: it is stopped, or hangs',
+    next: `let it go on (kill -CONT), or cut it off: wire unmount --force ${path}`,
+  });
 }
 
 /** Tells what is left until `signal` aborts. Never rejects: nobody depends on it. */

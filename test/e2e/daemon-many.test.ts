@@ -155,6 +155,9 @@ describe.skipIf(!canMount)('one daemon', () => {
       exitCode: exitCodeOf.unreachable,
       stderr: expect.stringContaining(`process ${pid}): no sign of life`) as string,
     });
+    const unmounted = await user.wire(['unmount', scene.place('m')], signal, { allow: [5] });
+    expect(unmounted.stderr).toMatch(/no sign of life.*wire unmount --force/);
+    expect(await mountsBelow(user.folder)).toEqual([scene.place('m')]);
     // What it was asked for is not done later.
     process.kill(pid, 'SIGCONT');
     await user.wire(['unmount', scene.place('m')], signal);
