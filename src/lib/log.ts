@@ -4,6 +4,7 @@
  * text passes `redactKnown` on its way out, so that no line shows a secret that somebody quotes.
  */
 import { redactKnown } from './secret.ts';
+import { WireError } from './wire-error.ts';
 
 export const logLevels = ['error', 'warn', 'info', 'debug', 'trace'] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -77,7 +78,8 @@ const MAX_CAUSES = 8;
 function describe(error: Error, causes: number): Record<string, unknown> {
   const { name, message, cause } = error;
   const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
-  const facts = { name, message, ...code };
+  const next = error instanceof WireError ? error.facts.next : undefined;
+  const facts = { name, message, ...code, ...(next !== undefined && { next }) };
   if (!(cause instanceof Error) || causes === 0) return facts;
   return { ...facts, cause: describe(cause, causes - 1) };
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createLog, type LogLevel } from '../../../src/lib/log.ts';
 import { Secret } from '../../../src/lib/secret.ts';
+import { WireError } from '../../../src/lib/wire-error.ts';
 
 function recorded(level: LogLevel): { lines: Record<string, unknown>[]; text: string[] } & {
   log: ReturnType<typeof createLog>;
@@ -21,6 +22,17 @@ describe('createLog', () => {
     expect(lines).toEqual([
       { time: '1970-01-01T00:00:00.000Z', level: 'info', event: 'ready', mount: 'm', bytes: 3 },
     ]);
+  });
+
+  it('writes of an error what to do next, as the person is told', () => {
+    const { lines, log } = recorded('info');
+    const facts = { tried: 'save', answered: 'no more time', next: 'see: wire recover --list' };
+    log.error('mount ended', { error: new WireError('not-saved', facts) });
+    expect(lines[0]?.['error']).toEqual({
+      name: 'WireError',
+      message: 'cannot save: no more time',
+      next: 'see: wire recover --list',
+    });
   });
 
   it('keeps what is at least as important as its level', () => {
