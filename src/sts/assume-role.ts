@@ -48,7 +48,9 @@ export interface Lease {
 
 /** A server without any clock leeway (MinIO) takes a token only from the second after its making. */
 const TOO_YOUNG_MS = 2000;
+/** At least so long, and until the token is good by the server's clock, which tells whole seconds. */
 const TOO_YOUNG_WAIT_MS = 1500;
+const CLOCK_MARGIN_MS = 250;
 
 /** A refusal of the token, or of the role for it, with the code that the STS gave. */
 export class TokenRefused extends WireError {
@@ -94,8 +96,9 @@ export async function requestLease(
 ): Promise<Lease> {
   const clock = http.clock ?? systemClock;
   let reply = await send(request, http, signal);
-  if (isTooYoung(request.token, reply, clock.now())) {
-    await clock.sleep(TOO_YOUNG_WAIT_MS, signal);
+  const waitMs = waitForAge(request.token, reply, clock.now());
+  if (waitMs !== undefined) {
+    await clock.sleep(waitMs, signal);
     reply = await send(request, http, signal);
   }
   const credentials = reply.status === 200 ? parseCredentials(reply.text) : undefined;
@@ -161,19 +164,21 @@ function sessionNameOf(name: string): string {
 }
 
 /**
- * By the token's own times and the server's clock; the servers say it only in words, and Ceph RGW
- * (403) not at all.
+ * How long until a token that was refused for its age is old enough; undefined for any other
+ * refusal. By the token's own times and the server's clock; the servers say it only in words, and
+ * Ceph RGW (403) not at all.
  */
-function isTooYoung(token: Secret, reply: HttpReply, nowMs: number): boolean {
+function waitForAge(token: Secret, reply: HttpReply, nowMs: number): number | undefined {
   const { status, serverTimeMs = nowMs } = reply;
-  if (status !== 400 && status !== 403) return false;
-  if (policyCodes.has(parseStsError(reply.text).code ?? '')) return false;
+  if (status !== 400 && status !== 403) return undefined;
+  if (policyCodes.has(parseStsError(reply.text).code ?? '')) return undefined;
   const claims = decodeJwt(token);
   const startMs = Math.max(claims?.issuedAtMs ?? 0, claims?.notBeforeMs ?? 0);
   // A 403 has many reasons: only a token of this second, or of the next, may be refused for its age.
   const oldestMs = status === 403 ? 0 : TOO_YOUNG_MS;
   const ageMs = serverTimeMs - startMs;
-  return ageMs <= oldestMs && ageMs >= -TOO_YOUNG_MS;
+  if (ageMs > oldestMs || ageMs < -TOO_YOUNG_MS) return undefined;
+  return Math.max(TOO_YOUNG_WAIT_MS, CLOCK_MARGIN_MS - ageMs);
 }
 
 function lifeOf({ expiresAtMs }: Credentials, reply: HttpReply, nowMs: number): number {

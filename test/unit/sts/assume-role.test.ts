@@ -256,6 +256,16 @@ describe('AssumeRoleWithWebIdentity', () => {
     expect((await answer).accessKeyId).toBe('AK2');
   });
 
+  it('waits until a token is good, be it as young as it may', async () => {
+    sts.answers.push(awsError(400, 'InvalidParameterValue', 'Token used before issued'));
+    const young = tokenOf({ iat: Math.floor(clock.now() / 1000) + 2 });
+    const answer = assumeRoleWithWebIdentity(request({ token: young }), { clock }, signal);
+    await clock.sleeper();
+    expect(clock.nextDueMs).toBe(2250);
+    await clock.advance(2250);
+    expect((await answer).accessKeyId).toBe('AK2');
+  });
+
   it('tries a token of this very second once more at an STS that gives no reason', async () => {
     sts.answers.push(s3Error(403, 'AccessDenied'));
     const young = tokenOf({ iat: Math.floor(clock.now() / 1000) });
