@@ -150,5 +150,9 @@ rgw_sts_key = ${randomBytes(8).toString('hex')}
 rgw_sts_min_session_duration = ${leaseFloorSeconds}
 rgw_enable_usage_log = false
 rgw_override_bucket_index_max_shards = 1
+# What was deleted is given back within seconds, not hours: the store is small.
+rgw_gc_obj_min_wait = 5
+rgw_gc_processor_period = 10
+rgw_gc_processor_max_time = 10
 `;
 }
