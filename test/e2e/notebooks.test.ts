@@ -174,13 +174,6 @@ async function twoBuckets(scene: Scene): Promise<Readonly<Record<string, string>
   return { ...(await environmentOf(scene)), ...storeVariables(scene), WIRE_MOUNTS };
 }
 
-/** A wire of an earlier version has no `--wait`. */
-const canWait = await run(
-  process.execPath,
-  [wireCommand, 'mount', '--help'],
-  AbortSignal.timeout(60_000),
-).then(({ stdout }) => stdout.includes(' --wait '));
-
 const hook = resolve('share/jupyter/before-notebook.d/50-wire.sh');
 
 describe.skipIf(whyNoJupyter !== undefined)(
@@ -231,22 +224,19 @@ describe.skipIf(whyNoJupyter !== undefined)(
       expect((await s3.foreign.getObject(bucket, 'result'))?.toString()).toBe('text');
     });
 
-    it.skipIf(!canWait)(
-      'waits with its first answer until somebody has logged in, for as long as WIRE_WAIT says',
-      async () => {
-        await using scene = await Scene.open();
-        const { signal, user } = scene;
-        const env = { ...(await twoBuckets(scene)), WIRE_WAIT: '60s', WIRE_REQUIRED: '1' };
-        await using server = await Jupyter.start(scene, env, `. '${hook}'`);
-        const first = server.names('data', signal);
-        await scene.login();
-        expect(await first).toEqual(['one.txt']);
-        expect(await server.names('home', signal)).toEqual(['two.ipynb']);
-        await server.stop();
-        const points = await mountsBelow(user.folder);
-        expect((await user.wire(['unmount', ...points], signal)).exitCode).toBe(0);
-      },
-    );
+    it('waits with its first answer until somebody has logged in, for as long as WIRE_WAIT says', async () => {
+      await using scene = await Scene.open();
+      const { signal, user } = scene;
+      const env = { ...(await twoBuckets(scene)), WIRE_WAIT: '60s', WIRE_REQUIRED: '1' };
+      await using server = await Jupyter.start(scene, env, `. '${hook}'`);
+      const first = server.names('data', signal);
+      await scene.login();
+      expect(await first).toEqual(['one.txt']);
+      expect(await server.names('home', signal)).toEqual(['two.ipynb']);
+      await server.stop();
+      const points = await mountsBelow(user.folder);
+      expect((await user.wire(['unmount', ...points], signal)).exitCode).toBe(0);
+    });
 
     it('starts without a mount that fails, and says why; with WIRE_REQUIRED it does not start', async () => {
       await using scene = await Scene.open();

@@ -9,7 +9,6 @@ import { describe, expect, it } from 'vitest';
 import { run } from '../../scripts/demo/programs.ts';
 import { mountsBelow } from '../../scripts/demo/wire-user.ts';
 import { manPages } from '../../scripts/man-pages.ts';
-import { loadAddon } from '../../src/lib/native-addon.ts';
 import { exitCodeOf } from '../../src/lib/wire-error.ts';
 import { haveDebian } from '../fixtures/debian-packages.ts';
 import { runProgram } from '../fixtures/mount-tools.ts';
@@ -120,8 +119,7 @@ describe('the systemd unit', () => {
     expect(codes.split(' ').map(Number)).toEqual(kinds.map((kind) => exitCodeOf[kind]));
   });
 
-  // An addon of an earlier version has no such call.
-  it.skipIf(!canMount || !('notifyService' in (loadAddon() as object)))(
+  it.skipIf(!canMount)(
     'is ready when the mount answers, and stops with everything in the bucket',
     async () => {
       await using scene = await Scene.open();

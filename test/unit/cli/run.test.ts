@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { commandTable } from '../../../src/cli/command-table.ts';
 import { exitCodeOf, WireError, type WireErrorKind } from '../../../src/lib/wire-error.ts';
 import { FakeCli } from './fake-cli.ts';
 
@@ -51,11 +52,22 @@ describe('wire', () => {
   });
 
   it('every command shows examples with its help', async () => {
-    for (const command of ['login', 'mount', 'unmount', 'status', 'logout']) {
-      const { stdout, code } = await new FakeCli().run(command, '--help');
-      expect(code).toBe(0);
-      expect(stdout).toContain(`Examples:\n  wire ${command}`);
+    for (const { name } of commandTable) {
+      const { stdout, code } = await new FakeCli().run(name, '--help');
+      expect([name, code]).toEqual([name, 0]);
+      expect(stdout).toMatch(new RegExp(`Examples:\n  .*wire ${name}`));
     }
+  });
+
+  it('tells programs its version, and what it runs on, as JSON', async () => {
+    const { code, stdout } = await new FakeCli().run('version', '--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({
+      wire: expect.stringMatching(/^\d/) as string,
+      node: process.versions.node,
+      system: expect.stringContaining(process.arch) as string,
+      openssl: process.versions.openssl,
+    });
   });
 
   it('shows its version', async () => {
