@@ -112,7 +112,7 @@ function createDaemon(facts: ProcessFacts, surroundings: Surroundings): Daemon {
     clearCache: async (settings, signal) =>
       await clearCache(cachePlanOf(settings, surroundings), surroundings, signal),
     listLeft: async () => await listLeft(surroundings),
-    exportLeft: async (folder) => await exportLeft(folder, surroundings),
+    exportLeft: async (folder, progress) => await exportLeft(folder, surroundings, progress),
     discardLeft: async (id) => await discardLeft(id, surroundings),
     credentials: async (request, events, signal) =>
       await issueCredentials(request, events, surroundings, signal),

@@ -104,9 +104,10 @@ export interface Daemon {
   /** What mounts that have ended have left on this machine, the oldest first. */
   listLeft(signal: AbortSignal): Promise<readonly LeftFile[]>;
 
-  /** Copies it to `folder`, and leaves it where it is. */
+  /** Copies it to `folder`, and leaves it where it is, telling after each file how far it is. */
   exportLeft(
     folder: string,
+    progress: (done: FileProgress) => void,
     signal: AbortSignal,
   ): Promise<readonly { readonly file: LeftFile; readonly path: string }[]>;
 

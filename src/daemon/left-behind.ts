@@ -12,6 +12,7 @@ import { loadJournal } from '../fs/journal/loaded-journal.ts';
 import { bytesFrom, writeLeftContent } from '../fs/left-content.ts';
 import { leaveFolder } from '../fs/left-work.ts';
 import { WireError } from '../lib/wire-error.ts';
+import type { FileProgress } from './mount-parts.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** Content of one file that is not in its bucket. */
@@ -54,20 +55,28 @@ export async function listLeft(surroundings: Surroundings): Promise<readonly Lef
   return files.sort((a, b) => a.atMs - b.atMs);
 }
 
-/** Copies all of it to `folder`; returns each with where it is now. */
+/** Copies all of it to `folder`, telling after each how far it is; returns each with where it is now. */
 export async function exportLeft(
   folder: string,
   surroundings: Surroundings,
+  progress: (done: FileProgress) => void,
 ): Promise<readonly { readonly file: LeftFile; readonly path: string }[]> {
   const done: { readonly file: LeftFile; readonly path: string }[] = [];
+  const totalBytes = bytesOf(await listLeft(surroundings));
   await eachLeft(surroundings, async ({ file, copyTo }) => {
     // The id makes it another than what is there, and the same when it is exported again.
     const path = join(folder, `${safePath(file.name)}.${file.id}`);
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await copyTo(path);
     done.push({ file, path });
+    const bytes = bytesOf(done.map((each) => each.file));
+    progress({ files: done.length, bytes, totalBytes });
   });
   return done;
+}
+
+function bytesOf(files: readonly LeftFile[]): number {
+  return files.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 /** Deletes what is named `id`. @throws WireError `not-found` when there is none. */

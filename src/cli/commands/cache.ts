@@ -6,7 +6,7 @@ import type { FileProgress, FileVerb } from '../../daemon/mount-parts.ts';
 import { formatBytes } from '../../lib/bytes.ts';
 import { type Bind, type CommandContext, commandSettings } from '../context.ts';
 import { addExamples, addSettingFlags } from '../setting-flags.ts';
-import { progressBar } from '../views/progress-bar.ts';
+import { countFiles, filesLine } from '../views/progress-bar.ts';
 
 /** What each verb has done, with its counts. */
 const outcomes: Readonly<Record<FileVerb, (done: FileProgress) => string>> = {
@@ -79,7 +79,7 @@ async function runTend(verb: FileVerb, context: CommandContext, command: Command
   const daemon = await context.daemonOf();
   for (const word of command.args) {
     const path = resolve(workingDirectory, word);
-    const progress = (told: FileProgress): void => terminal.live(progressLine(word, told));
+    const progress = (told: FileProgress): void => terminal.live(filesLine(word, told));
     const done = await daemon.files(verb, path, progress, signal);
     terminal.result(`${word}: ${outcomes[verb](done)}`);
   }
@@ -108,14 +108,4 @@ export function usageLines(usage: CacheUsage): readonly string[] {
   const room = `${formatBytes(bytes)} of ${formatBytes(quotaBytes)}`;
   const many = objects === 1 ? '1 object' : `${objects} objects`;
   return [`${folder}: ${room} in ${many}${pinned}`];
-}
-
-function progressLine(word: string, { bytes, totalBytes, files }: FileProgress): string {
-  const share = totalBytes === 0 ? 0 : Math.floor((bytes / totalBytes) * 100);
-  const bar = progressBar(bytes, totalBytes);
-  return `${bar} ${word}: ${formatBytes(bytes)} of ${formatBytes(totalBytes)} (${share} %), ${countFiles(files)}`;
-}
-
-function countFiles(count: number): string {
-  return count === 1 ? '1 file' : `${count} files`;
 }

@@ -2,11 +2,13 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { LeftFile } from '../../daemon/left-behind.ts';
+import type { FileProgress } from '../../daemon/mount-parts.ts';
 import { formatBytes } from '../../lib/bytes.ts';
 import { WireError } from '../../lib/wire-error.ts';
 import type { Bind, CommandContext } from '../context.ts';
 import { addExamples } from '../setting-flags.ts';
 import { formatUntil } from '../times.ts';
+import { filesLine } from '../views/progress-bar.ts';
 
 interface RecoverFlags {
   readonly list?: boolean;
@@ -50,7 +52,8 @@ async function runRecover(context: CommandContext, command: Command): Promise<vo
   }
   if (discard !== undefined) return;
   if (to !== undefined) {
-    const copied = await daemon.exportLeft(resolve(workingDirectory, to), signal);
+    const progress = (done: FileProgress): void => terminal.live(filesLine(to, done));
+    const copied = await daemon.exportLeft(resolve(workingDirectory, to), progress, signal);
     if (json === true) terminal.result(JSON.stringify(copied, undefined, 2));
     else for (const { file, path } of copied) terminal.result(exportLine(file, path));
     if (copied.length === 0 && json !== true) terminal.result('Nothing is left behind.');

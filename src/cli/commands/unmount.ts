@@ -7,7 +7,7 @@ import { WireError } from '../../lib/wire-error.ts';
 import type { Bind, CommandContext } from '../context.ts';
 import { tellAll } from '../failures.ts';
 import { addExamples } from '../setting-flags.ts';
-import { Remaining } from '../views/progress-bar.ts';
+import { countFiles, Remaining } from '../views/progress-bar.ts';
 
 interface UnmountFlags {
   readonly lazy?: boolean;
@@ -116,7 +116,7 @@ function mayPass(error: unknown): error is WireError {
 function savingLine(mountPoint: string): (rest: UnsavedRest) => string {
   const remaining = new Remaining();
   return ({ files, bytes }) => {
-    const count = `${files} ${files === 1 ? 'file' : 'files'}`;
-    return `${remaining.bar(bytes)} Saving ${mountPoint}: ${count}, ${formatBytes(bytes)} to go`;
+    const rest = `${countFiles(files)}, ${formatBytes(bytes)} to go`;
+    return `${remaining.bar(bytes)} Saving ${mountPoint}: ${rest}`;
   };
 }

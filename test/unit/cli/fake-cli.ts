@@ -180,10 +180,12 @@ export class FakeCli {
         await Promise.resolve();
       },
       listLeft: async () => await Promise.resolve(this.left),
-      exportLeft: async (folder) =>
-        await Promise.resolve(
+      exportLeft: async (folder, progress) => {
+        progress({ files: 1, bytes: 1024, totalBytes: 4096 });
+        return await Promise.resolve(
           this.left.map((file) => ({ file, path: `${folder}/${file.name}.${file.id}` })),
-        ),
+        );
+      },
       discardLeft: async (id) => {
         const file = this.left.find((each) => each.id === id);
         if (file === undefined) {
@@ -192,8 +194,9 @@ export class FakeCli {
         this.discarded.push(id);
         return await Promise.resolve(file);
       },
-      unmount: async (mountPoint, lazy) => {
+      unmount: async (mountPoint, lazy, progress) => {
         this.unmounts.push([mountPoint, lazy]);
+        for (const bytes of [4096, 1024]) progress({ files: 1, bytes });
         await Promise.resolve();
       },
       credentials: async (request) => {

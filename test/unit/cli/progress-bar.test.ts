@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { progressBar, Remaining } from '../../../src/cli/views/progress-bar.ts';
+import { FakeCli } from './fake-cli.ts';
 
 describe('a bar of progress', () => {
   it('is empty at the beginning, half at half, and full only at the end', () => {
@@ -25,5 +26,21 @@ describe('a bar of progress', () => {
     expect(remaining.bar(100)).toBe(progressBar(0, 100));
     expect(remaining.bar(25)).toBe(progressBar(75, 100));
     expect(remaining.bar(200)).toBe(progressBar(0, 200));
+  });
+});
+
+describe('a bar', () => {
+  it.each([
+    [['cache', 'warm', '/m'], '[--------------------] /m: 0 B of 2.0 KiB (0 %), 0 files'],
+    [['recover', '--to', 'out'], '[#####---------------] out: 1.0 KiB of 4.0 KiB (25 %), 1 file'],
+    [['unmount', '/m'], '[###############-----] Saving /m: 1 file, 1.0 KiB to go'],
+  ])('is seen by who watches %j, and by nobody else', async (words, line) => {
+    const cli = new FakeCli();
+    const unseen = await cli.run(...words);
+    expect(unseen.stdout + unseen.stderr).not.toContain('[#');
+    expect(unseen.stdout + unseen.stderr).not.toContain('[-');
+    cli.isTTY = true;
+    const { code, stderr } = await cli.run(...words);
+    expect([code, stderr]).toEqual([0, expect.stringContaining(line)]);
   });
 });
