@@ -18,7 +18,7 @@ import type {
 } from '../store/object-store.ts';
 import type { Place } from './directory-source.ts';
 import { hasNoAnswer } from './save-outcomes.ts';
-import type { UploadLedger, UploadNote } from './upload-notes.ts';
+import { giveUpTwins, type UploadLedger, type UploadNote } from './upload-notes.ts';
 
 export interface PartUploadParts {
   readonly ledger: UploadLedger;
@@ -44,15 +44,25 @@ export class PartUpload {
     options: UploadOptions,
     { ledger, log }: PartUploadParts,
   ): Promise<PartUpload> {
+    const { signal } = new AbortController();
     const note = await ledger.note({ bucket: store.bucket, key });
+    const told = { ...options, onLost: () => note.lost() };
+    let upload: Upload;
     try {
-      const upload = await store.startUpload(key, options, new AbortController().signal);
+      upload = await store.startUpload(key, told, signal);
       await note.begun(upload.uploadId);
-      return new PartUpload(store, upload, note, log);
     } catch (error) {
+      if (hasNoAnswer(error)) note.lost();
       await (hasNoAnswer(error) ? note.unanswered() : note.forget());
       throw error;
     }
+    const lost = note.takeLost();
+    if (lost > 0) {
+      await giveUpTwins(store, upload, lost, signal).catch((error: unknown) => {
+        log.warn('upload-not-aborted', { key, error });
+      });
+    }
+    return new PartUpload(store, upload, note, log);
   }
 
   get key(): string {

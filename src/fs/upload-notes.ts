@@ -5,7 +5,7 @@
  */
 import type { Log } from '../lib/log.ts';
 import { StoreError } from '../store/errors.ts';
-import type { ListedUpload, ObjectStore } from '../store/object-store.ts';
+import type { ListedUpload, ObjectStore, Upload } from '../store/object-store.ts';
 
 /** The object that an upload is to make. */
 export interface UploadPlace {
@@ -73,6 +73,32 @@ export async function giveUpLeft(
   return true;
 }
 
+/**
+ * Gives up what the store has begun besides `upload` for tries whose answers were lost. Their ids
+ * are not known: those are taken that began before it, within the time of all tries, and have no
+ * part; none when there are more than `most`, the number of such tries, for then some are of others.
+ */
+export async function giveUpTwins(
+  store: ObjectStore,
+  { key, uploadId }: Upload,
+  most: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const listed = (await store.listUploads(key, signal).catch(ifGone)) ?? [];
+  const own = listed.find((each) => each.uploadId === uploadId);
+  if (own === undefined) return;
+  const { startedMs: lastMs } = own;
+  const twins = listed.filter(
+    (each) =>
+      each !== own && each.startedMs <= lastMs && each.startedMs >= lastMs - LONGEST_START_MS,
+  );
+  if (twins.length > most) return;
+  for (const twin of twins) {
+    const parts = await store.listParts(twin, signal).catch(ifGone);
+    if (parts?.length === 0) await store.abortUpload(twin, signal);
+  }
+}
+
 async function possibleUploads(
   store: ObjectStore,
   { key, notedMs }: NotedUpload,
@@ -110,6 +136,13 @@ function ifGone(error: unknown): undefined {
 export interface OwnNote extends UploadNote {
   /** Nobody knows whether the store has begun it: the next mount looks. */
   unanswered(): Promise<void>;
+  /** A try to begin it had no answer. */
+  lost(): void;
+  /**
+   * How many such tries there were of this object since this was asked last; 0 while another upload
+   * of it is under way, which would be taken for one of them.
+   */
+  takeLost(): number;
 }
 
 /** The uploads of this life, and their notes. */
@@ -120,6 +153,8 @@ export class UploadLedger {
   readonly #running = new Map<string, number>();
   /** The latest of each object whose begin had no answer: one of many tries is enough. */
   readonly #doubtful = new Map<string, UploadNote>();
+  /** Tries to begin one that had no answer, of each object. */
+  readonly #lost = new Map<string, number>();
 
   constructor(notes: UploadNotes, log: Log) {
     this.#notes = notes;
@@ -152,6 +187,13 @@ export class UploadLedger {
         const before = this.#doubtful.get(id);
         this.#doubtful.set(id, note);
         await tell(before?.forget());
+      },
+      lost: () => this.#lost.set(id, (this.#lost.get(id) ?? 0) + 1),
+      takeLost: () => {
+        if (this.#running.get(id) !== 1) return 0;
+        const lost = this.#lost.get(id) ?? 0;
+        this.#lost.delete(id);
+        return lost;
       },
     };
   }

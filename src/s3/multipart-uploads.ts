@@ -66,6 +66,7 @@ export class MultipartUploads {
         return { key, uploadId, ...(namesCrc && crc.isChecked && { sums: 'crc32' as const }) };
       },
       signal,
+      options.onLost === undefined ? {} : { onLost: options.onLost },
     );
   }
 

@@ -63,6 +63,8 @@ export interface CallOptions<T> {
    * do so once the request is done (Ceph RGW 16).
    */
   readonly recoversFromTrouble?: boolean;
+  /** Told of each try that may have been done, and is made again. */
+  readonly onLost?: () => void;
 }
 
 export class S3Caller {
@@ -143,6 +145,7 @@ export class S3Caller {
         if (!retry || once || this.#closed)
           return await recoverOr(refusal, inDoubt ? recover : undefined);
         inDoubt ||= !answered;
+        if (!answered) options.onLost?.();
         const troubled = recoversFromTrouble && (refusal.detail.status ?? 0) >= 500;
         const recovered = troubled ? await recover?.(refusal) : undefined;
         if (recovered !== undefined) return recovered;

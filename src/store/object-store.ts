@@ -102,6 +102,8 @@ export interface UploadOptions extends WriteOptions {
    * copy into an upload with these.
    */
   readonly sendsEveryPart?: boolean;
+  /** Told of each try without an answer that is made again: it may have begun an upload as well. */
+  readonly onLost?: () => void;
 }
 
 /** A multipart upload under way. Plain data: whoever keeps it for later keeps all of it. */

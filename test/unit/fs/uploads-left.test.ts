@@ -186,3 +186,48 @@ describe.each([
     expect(calls).toMatchObject({ startUpload: 1, listUploads: 0, listParts: 0, abortUpload: 0 });
   });
 });
+
+/** Begins uploads whose answers are lost, before it answers. */
+class LossyStore extends MemoryObjectStore {
+  losses = 0;
+
+  override async startUpload(
+    ...args: Parameters<MemoryObjectStore['startUpload']>
+  ): Promise<Upload> {
+    const [key, options, signal] = args;
+    for (; this.losses > 0; this.losses -= 1) {
+      await super.startUpload(key, options, signal);
+      options.onLost?.();
+    }
+    return await super.startUpload(key, options, signal);
+  }
+}
+
+describe('uploads that were begun unheard', () => {
+  const clock = new FakeClock();
+
+  it('are given up as soon as one was heard', async () => {
+    const store = new LossyStore({ clock });
+    await using tree = await FileTree.make({ root: { kind: 'bucket', store, prefix: '' }, clock });
+    store.losses = 3;
+    await tree.write('f', Buffer.alloc(20 * MiB));
+    expect(store.openUploads).toBe(0);
+    expect(store.keys()).toEqual(['f']);
+    expect(store.calls).toMatchObject({ listUploads: 1, abortUpload: 3 });
+  });
+
+  it('are left where there are more than can be ours, or one has parts', async () => {
+    const store = new LossyStore({ clock });
+    await using tree = await FileTree.make({ root: { kind: 'bucket', store, prefix: '' }, clock });
+    const other = await store.startUpload('f', {}, never);
+    store.losses = 1;
+    await tree.write('f', Buffer.alloc(20 * MiB));
+    expect(store.openUploads).toBe(2);
+    await store.uploadPart(other, 1, Buffer.from('theirs'), never);
+    const [, unheard] = await store.listUploads('f', never);
+    if (unheard !== undefined) await store.abortUpload(unheard, never);
+    store.losses = 1;
+    await tree.write('f', Buffer.alloc(21 * MiB));
+    expect(await store.listParts(other, never)).toHaveLength(1);
+  });
+});

@@ -416,6 +416,18 @@ describe('a write', () => {
     expect(version).toMatchObject({ etag: '"whole-1"', bytes: 5 });
   });
 
+  it('by parts tells of each begin whose answer was lost', async () => {
+    let lost = 0;
+    server.play((_, nth) =>
+      nth <= 2 ? { reset: true } : { body: '<R><UploadId>third</UploadId></R>' },
+    );
+    const onLost = (): void => void (lost += 1);
+    expect(await store.startUpload('key', { onLost }, forever)).toMatchObject({
+      uploadId: 'third',
+    });
+    expect(lost).toBe(2);
+  });
+
   it('by parts whose completion was done although its answer was lost is done', async () => {
     const whole = etagOfParts([etag]);
     for (const [present, outcome] of [
