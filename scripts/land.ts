@@ -22,7 +22,7 @@ const steps: readonly (readonly string[])[] = [
   ['npm', 'test'],
   tool('test-crash', '--rounds', '6', '--write-back', 'off'),
   tool('test-crash', '--rounds', '4', '--write-back', 'on'),
-  tool('test-faults', '--minutes', '1'),
+  tool('test-faults', '--seed', '205', '--rounds', '1'),
   tool('test-servers', 'rgw', ...rgwSuites.flatMap((name) => ['--only', name])),
 ];
 

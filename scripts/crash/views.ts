@@ -1,6 +1,6 @@
 /** What is there after a crash: in the bucket, by a client of its own, and through a mount. */
-import { readdir, readFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { relative } from 'node:path';
 import {
   type _Object,
   GetObjectCommand,
@@ -9,6 +9,7 @@ import {
   paginateListObjectsV2,
 } from '@aws-sdk/client-s3';
 import type { BenchStore } from '../../bench/stores/bench-store.ts';
+import { entriesBelow } from '../entries-below.ts';
 import { versionOf } from './content.ts';
 import type { Directory, Found, Version } from './truth.ts';
 
@@ -90,10 +91,8 @@ function addFoldersOf(path: string, found: Map<string, Version | Directory>): vo
 /** By path below `root`. */
 export async function viewOfMount(root: string): Promise<Found> {
   const found = new Map<string, Version | Directory>();
-  const entries = await readdir(root, { recursive: true, withFileTypes: true });
-  for (const entry of entries) {
-    const path = join(entry.parentPath, entry.name);
-    const shown = entry.isDirectory() ? directory : versionOf(await readFile(path), false);
+  for (const { path, isFolder } of await entriesBelow(root)) {
+    const shown = isFolder ? directory : versionOf(await readFile(path), false);
     found.set(relative(root, path), shown);
   }
   return found;
