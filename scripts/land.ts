@@ -6,7 +6,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { addTallies, readTally, type Tally } from './tally.ts';
+import { addTallies, type Tally, tallyIn, tallyLine } from './tally.ts';
 
 const tool = (name: string, ...words: readonly string[]): readonly string[] => [
   process.execPath,
@@ -34,7 +34,7 @@ async function runStep([program = '', ...words]: readonly string[]): Promise<Tal
   const lines = createInterface({ input: child.stdout });
   lines.on('line', (line) => {
     process.stdout.write(`${line}\n`);
-    tally = readTally(line) ?? tally;
+    tally = tallyIn(line) ?? tally;
   });
   const [[code]] = (await Promise.all([once(child, 'exit'), once(lines, 'close')])) as [
     [number | null],
@@ -47,5 +47,5 @@ async function runStep([program = '', ...words]: readonly string[]): Promise<Tal
 
 let all: Tally = { passed: 0, failed: 0, skipped: 0 };
 for (const step of steps) all = addTallies(all, await runStep(step));
-process.stdout.write(`\n${all.passed} passed, ${all.failed} failed, ${all.skipped} skipped\n`);
+process.stdout.write(`\n${tallyLine(all)}\n`);
 process.exitCode = all.failed === 0 ? 0 : 1;

@@ -6,11 +6,15 @@ export interface Tally {
 }
 
 /** Undefined for any other line. */
-export function readTally(line: string): Tally | undefined {
+export function tallyIn(line: string): Tally | undefined {
   const found = /^(\d+) passed, (\d+) failed, (\d+) skipped$/.exec(line);
   if (found === null) return undefined;
   const [passed = 0, failed = 0, skipped = 0] = found.slice(1).map(Number);
   return { passed, failed, skipped };
+}
+
+export function tallyLine({ passed, failed, skipped }: Tally): string {
+  return `${passed} passed, ${failed} failed, ${skipped} skipped`;
 }
 
 export function addTallies(one: Tally, other: Tally): Tally {

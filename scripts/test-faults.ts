@@ -24,6 +24,7 @@ import { drawRound, type RoundPlan } from './faults/plan.ts';
 import { faultRound, type RoundReport } from './faults/round.ts';
 import { FaultSite } from './faults/site.ts';
 import { runUntilStopped } from './stop-signal.ts';
+import { tallyLine } from './tally.ts';
 
 interface Command {
   readonly seed: number;
@@ -159,7 +160,8 @@ async function main(command: Command, signal: AbortSignal): Promise<number> {
   const counts = [...site.proxy.rules.counts].toSorted(([a], [b]) => (a < b ? -1 : 1));
   say(`\nfaults: ${counts.map(([name, count]) => `${name} ${count}`).join(', ')}`);
   say(totals.line);
-  say(`\n${totals.rounds - totals.failed} passed, ${totals.failed} failed, 0 skipped`);
+  const { rounds: total, failed } = totals;
+  say(`\n${tallyLine({ passed: total - failed, failed, skipped: 0 })}`);
   return totals.failed === 0 && totals.rounds > 0 ? 0 : 1;
 }
 

@@ -1,6 +1,7 @@
 /** Runs tests by vitest and counts them; the last line of every run of tests is the same. */
 import { createVitest } from 'vitest/node';
 import { StuckTests } from './stuck-tests.ts';
+import { tallyLine } from './tally.ts';
 
 interface Tally {
   readonly passed: number;
@@ -22,7 +23,7 @@ export async function runTests(
   const say = (line: string): boolean => process.stdout.write(`${line}\n`);
   if (skipped.length > 0) say('\nSkipped, for want of /dev/fuse or a tool the test names:');
   for (const name of skipped) say(`  ${name}`);
-  say(`\n${passed} passed, ${failed} failed, ${skipped.length} skipped`);
+  say(`\n${tallyLine({ passed, failed, skipped: skipped.length })}`);
   // A run that executed nothing has shown nothing.
   return failed === 0 && passed > 0 ? 0 : 1;
 }

@@ -23,6 +23,7 @@ import { copyOn, mirrorOn, type WorkDone } from './soak/programs-at-work.ts';
 import { SoakMount } from './soak/soak-mount.ts';
 import { hashesBelow, SourceTree, sha256 } from './soak/source-tree.ts';
 import { runUntilStopped } from './stop-signal.ts';
+import { tallyLine } from './tally.ts';
 
 interface Command {
   readonly minutes: number;
@@ -110,7 +111,7 @@ async function main(command: Command, signal: AbortSignal): Promise<number> {
   for (const each of wrong) say(`WRONG ${each}`);
   const promises = 5;
   const failed = Math.min(promises, wrong.length);
-  say(`\n${promises - failed} passed, ${failed} failed, 0 skipped`);
+  say(`\n${tallyLine({ passed: promises - failed, failed, skipped: 0 })}`);
   return wrong.length === 0 ? 0 : 1;
 }
 

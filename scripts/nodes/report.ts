@@ -1,4 +1,5 @@
 /** What `npm run test:nodes` has found out, in a table. Pure. */
+import { type Tally, tallyIn, tallyLine } from '../tally.ts';
 
 /** One run of a script. */
 export interface Trial {
@@ -6,12 +7,6 @@ export interface Trial {
   readonly seconds: number;
   readonly output: string;
   readonly complaints: string;
-}
-
-export interface Tally {
-  readonly passed: number;
-  readonly failed: number;
-  readonly skipped: number;
 }
 
 export interface NodeReport {
@@ -24,10 +19,7 @@ export interface NodeReport {
 /** The last line of a run of tests; a run that did not come to it counts as one failure. */
 export function readTally(output: string): Tally {
   const last = output.trimEnd().split('\n').at(-1) ?? '';
-  const [, passed, failed, skipped] =
-    /^(\d+) passed, (\d+) failed, (\d+) skipped$/.exec(last) ?? [];
-  if (passed === undefined) return { passed: 0, failed: 1, skipped: 0 };
-  return { passed: Number(passed), failed: Number(failed), skipped: Number(skipped) };
+  return tallyIn(last) ?? { passed: 0, failed: 1, skipped: 0 };
 }
 
 /** A heading, and a line for each. */
@@ -35,7 +27,7 @@ export function tableOf(reports: readonly NodeReport[]): readonly string[] {
   const rows = reports.map(({ version, demo, tests, tally }) => [
     version,
     `${demo.exitCode === 0 ? 'ok' : 'FAILED'} (${demo.seconds.toFixed(0)} s)`,
-    `${tally.passed} passed, ${tally.failed} failed, ${tally.skipped} skipped (${tests.seconds.toFixed(0)} s)`,
+    `${tallyLine(tally)} (${tests.seconds.toFixed(0)} s)`,
   ]);
   const table = [['node', 'demo', 'transport'], ...rows];
   const widths = [0, 1].map((at) => Math.max(...table.map((row) => row[at]?.length ?? 0)));
@@ -53,7 +45,7 @@ export function totalLine(reports: readonly NodeReport[]): {
   const failed = sum(({ demo, tally }) => tally.failed + (demo.exitCode === 0 ? 0 : 1));
   const skipped = sum(({ tally }) => tally.skipped);
   return {
-    line: `${passed} passed, ${failed} failed, ${skipped} skipped`,
+    line: tallyLine({ passed, failed, skipped }),
     hasFailed: failed > 0 || passed === 0,
   };
 }
