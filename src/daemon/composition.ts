@@ -13,7 +13,7 @@ import { ControlServer } from './control-server.ts';
 import type { Daemon } from './daemon.ts';
 import { knownLogins, logIn, logOut } from './identity.ts';
 import { issueCredentials, serveCredentials } from './issue-credentials.ts';
-import type { KeptMount } from './kept-mount.ts';
+import { type KeptMount, leaveAll } from './kept-mount.ts';
 import { discardLeft, exportLeft, listLeft } from './left-behind.ts';
 import { MountDesk } from './mount-desk.ts';
 import { forgetMount, readNotes } from './mount-notes.ts';
@@ -188,7 +188,7 @@ async function mountAll(
       return added;
     } catch (error) {
       // Nobody could ask for its end.
-      await Promise.all(added.map(async (mount) => await mount.leaveWhole()));
+      await leaveAll(added);
       throw error;
     }
   };

@@ -11,7 +11,7 @@ import { Closers } from '../lib/closers.ts';
 import { WireError } from '../lib/wire-error.ts';
 import { DaemonEnds, type MountsAnswer } from './control-protocol.ts';
 import { ControlServer } from './control-server.ts';
-import type { KeptMount } from './kept-mount.ts';
+import { type KeptMount, leaveAll } from './kept-mount.ts';
 import { MountDesk } from './mount-desk.ts';
 import { LeftInJournal } from './mount-trouble.ts';
 import type { MountsAsked } from './mounts-asked.ts';
@@ -158,7 +158,7 @@ class DaemonProcess {
       for (const mount of added) this.#follow(mount);
       // It was asked to stop, or nobody waits for them any more: too late for the start to notice.
       if (this.#isOver() || (signal.aborted && !asked.replace)) {
-        await Promise.all(added.map(async (mount) => await mount.leaveWhole()));
+        await leaveAll(added);
         throw new DaemonEnds();
       }
       const warnings: string[] = [];

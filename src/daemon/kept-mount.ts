@@ -124,12 +124,6 @@ export class KeptMount {
     await this.#live.leave();
   }
 
-  /** As `leave`, and waits for its end. */
-  async leaveWhole(): Promise<void> {
-    await this.leave();
-    await this.ended;
-  }
-
   async #keep(): Promise<WireError | undefined> {
     for (;;) {
       const startedMs = this.#clock.monotonic();
@@ -201,6 +195,16 @@ export class KeptMount {
       parts.log.warn('dead mount not taken away', { mountPoint: this.mountPoint, error });
     });
   }
+}
+
+/** As `KeptMount.leave`, of all of them, and waits for their ends. */
+export async function leaveAll(mounts: readonly KeptMount[]): Promise<void> {
+  await Promise.all(
+    mounts.map(async (mount) => {
+      await mount.leave();
+      await mount.ended;
+    }),
+  );
 }
 
 /** The descriptor that was passed is of no use any more. */

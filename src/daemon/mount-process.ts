@@ -8,7 +8,7 @@
 import { LinkedAbort } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
 import { WireError } from '../lib/wire-error.ts';
-import type { KeptMount } from './kept-mount.ts';
+import { type KeptMount, leaveAll } from './kept-mount.ts';
 import type { MountStatus } from './mount.ts';
 import { LeftInJournal } from './mount-trouble.ts';
 import type { Mounts } from './mounts.ts';
@@ -77,7 +77,7 @@ export class MountProcess {
       const added = await begin(starting.signal);
       // Too late for the start to notice.
       if (starting.signal.aborted) {
-        await Promise.all(added.map(async (mount) => await mount.leaveWhole()));
+        await leaveAll(added);
         starting.signal.throwIfAborted();
       }
       ready = true;

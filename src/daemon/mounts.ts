@@ -7,7 +7,7 @@ import { LinkedAbort } from '../lib/abort.ts';
 import type { Log } from '../lib/log.ts';
 import { WireError } from '../lib/wire-error.ts';
 import type { FilesRequest } from './control-protocol.ts';
-import { KeptMount, type MountOrder } from './kept-mount.ts';
+import { KeptMount, leaveAll, type MountOrder } from './kept-mount.ts';
 import type { WatchedMount } from './metrics.ts';
 import type { MountStatus } from './mount.ts';
 import type { Attachment, FileProgress, RightsStatus } from './mount-parts.ts';
@@ -57,7 +57,7 @@ export class Mounts {
     );
     const added = started.filter((mount) => mount !== undefined);
     if (failure === undefined) return added;
-    await Promise.all(added.map(async (mount) => await mount.leaveWhole()));
+    await leaveAll(added);
     throw failure.error;
   }
 
