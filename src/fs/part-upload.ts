@@ -52,7 +52,6 @@ export class PartUpload {
       upload = await store.startUpload(key, told, signal);
       await note.begun(upload.uploadId);
     } catch (error) {
-      if (hasNoAnswer(error)) note.lost();
       await (hasNoAnswer(error) ? note.unanswered() : note.forget());
       throw error;
     }

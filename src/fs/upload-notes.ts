@@ -68,8 +68,7 @@ export async function giveUpLeft(
   if (isOurs() || possible.length > 1) return false;
   const [upload] = possible;
   if (upload === undefined) return true;
-  const parts = await store.listParts(upload, signal).catch(ifGone);
-  if (parts?.length === 0) await store.abortUpload(upload, signal);
+  await giveUpEmpty(store, upload, signal);
   return true;
 }
 
@@ -84,7 +83,7 @@ export async function giveUpTwins(
   most: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const listed = (await store.listUploads(key, signal).catch(ifGone)) ?? [];
+  const listed = await listedUploads(store, key, signal);
   const own = listed.find((each) => each.uploadId === uploadId);
   if (own === undefined) return;
   const { startedMs: lastMs } = own;
@@ -93,10 +92,17 @@ export async function giveUpTwins(
       each !== own && each.startedMs <= lastMs && each.startedMs >= lastMs - LONGEST_START_MS,
   );
   if (twins.length > most) return;
-  for (const twin of twins) {
-    const parts = await store.listParts(twin, signal).catch(ifGone);
-    if (parts?.length === 0) await store.abortUpload(twin, signal);
-  }
+  for (const twin of twins) await giveUpEmpty(store, twin, signal);
+}
+
+/** What has a part is somebody else's. */
+async function giveUpEmpty(
+  store: ObjectStore,
+  upload: ListedUpload,
+  signal: AbortSignal,
+): Promise<void> {
+  const parts = await store.listParts(upload, signal).catch(ifFinal);
+  if (parts?.length === 0) await store.abortUpload(upload, signal);
 }
 
 async function possibleUploads(
@@ -105,20 +111,22 @@ async function possibleUploads(
   signal: AbortSignal,
 ): Promise<readonly ListedUpload[]> {
   if (notedMs === undefined) return [];
-  try {
-    const listed = await store.listUploads(key, signal);
-    return listed.filter(
-      // Where the store does not say when, each may be the one.
-      ({ startedMs }) =>
-        startedMs === 0 ||
-        (startedMs >= notedMs - CLOCKS_MS && startedMs <= notedMs + LONGEST_START_MS),
-    );
-  } catch (error) {
-    // Who may not list uploads, or whose store cannot, may not the next time.
-    const isFinal = error instanceof StoreError && finalKinds.has(error.kind);
-    if (!isFinal) throw error;
-    return [];
-  }
+  const listed = await listedUploads(store, key, signal);
+  return listed.filter(
+    // Where the store does not say when, each may be the one.
+    ({ startedMs }) =>
+      startedMs === 0 ||
+      (startedMs >= notedMs - CLOCKS_MS && startedMs <= notedMs + LONGEST_START_MS),
+  );
+}
+
+/** None where they cannot be listed. */
+async function listedUploads(
+  store: ObjectStore,
+  key: string,
+  signal: AbortSignal,
+): Promise<readonly ListedUpload[]> {
+  return (await store.listUploads(key, signal).catch(ifFinal)) ?? [];
 }
 
 const finalKinds: ReadonlySet<StoreError['kind']> = new Set([
@@ -127,17 +135,18 @@ const finalKinds: ReadonlySet<StoreError['kind']> = new Set([
   'not-found',
 ]);
 
-function ifGone(error: unknown): undefined {
+/** Who may not ask, or whose store cannot answer, may not the next time. */
+function ifFinal(error: unknown): undefined {
   if (error instanceof StoreError && finalKinds.has(error.kind)) return undefined;
   throw error;
 }
 
 /** A note of this life. None of its calls fails: without it a crash may leave parts, no more. */
 export interface OwnNote extends UploadNote {
-  /** Nobody knows whether the store has begun it: the next mount looks. */
-  unanswered(): Promise<void>;
-  /** A try to begin it had no answer. */
+  /** A try to begin it had no answer, and is made again. */
   lost(): void;
+  /** The last try had none either: nobody knows whether the store has begun it, and the next mount looks. */
+  unanswered(): Promise<void>;
   /**
    * How many such tries there were of this object since this was asked last; 0 while another upload
    * of it is under way, which would be taken for one of them.
@@ -175,20 +184,22 @@ export class UploadLedger {
       await work?.catch((error: unknown) => {
         this.#log.warn('upload-note-not-changed', { key: place.key, error });
       });
+    const lost = (): void => void this.#lost.set(id, (this.#lost.get(id) ?? 0) + 1);
     return {
+      lost,
       begun: async (uploadId) => await tell(note?.begun(uploadId)),
       forget: async () => {
         this.#ended(id);
         await tell(note?.forget());
       },
       unanswered: async () => {
+        lost();
         this.#ended(id);
         if (note === undefined) return;
         const before = this.#doubtful.get(id);
         this.#doubtful.set(id, note);
         await tell(before?.forget());
       },
-      lost: () => this.#lost.set(id, (this.#lost.get(id) ?? 0) + 1),
       takeLost: () => {
         if (this.#running.get(id) !== 1) return 0;
         const lost = this.#lost.get(id) ?? 0;
