@@ -15,6 +15,9 @@ import { WireError } from '../lib/wire-error.ts';
 import type { FileProgress } from './mount-parts.ts';
 import type { Surroundings } from './surroundings.ts';
 
+/** What of the surroundings it takes. */
+type Here = Pick<Surroundings, 'paths' | 'clock' | 'log'>;
+
 /** Content of one file that is not in its bucket. */
 export interface LeftFile {
   /** The same each time: for `discard`. */
@@ -46,7 +49,7 @@ interface Found {
 }
 
 /** All of it, the oldest first. */
-export async function listLeft(surroundings: Surroundings): Promise<readonly LeftFile[]> {
+export async function listLeft(surroundings: Here): Promise<readonly LeftFile[]> {
   const files: LeftFile[] = [];
   await eachLeft(surroundings, async ({ file }) => {
     await Promise.resolve();
@@ -58,29 +61,27 @@ export async function listLeft(surroundings: Surroundings): Promise<readonly Lef
 /** Copies all of it to `folder`, telling after each how far it is; returns each with where it is now. */
 export async function exportLeft(
   folder: string,
-  surroundings: Surroundings,
+  surroundings: Here,
   progress: (done: FileProgress) => void,
 ): Promise<readonly { readonly file: LeftFile; readonly path: string }[]> {
   const done: { readonly file: LeftFile; readonly path: string }[] = [];
-  const totalBytes = bytesOf(await listLeft(surroundings));
+  const left = await listLeft(surroundings);
+  const totalBytes = left.reduce((sum, { bytes }) => sum + bytes, 0);
+  let bytes = 0;
   await eachLeft(surroundings, async ({ file, copyTo }) => {
     // The id makes it another than what is there, and the same when it is exported again.
     const path = join(folder, `${safePath(file.name)}.${file.id}`);
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await copyTo(path);
     done.push({ file, path });
-    const bytes = bytesOf(done.map((each) => each.file));
+    bytes += file.bytes;
     progress({ files: done.length, bytes, totalBytes });
   });
   return done;
 }
 
-function bytesOf(files: readonly LeftFile[]): number {
-  return files.reduce((sum, { bytes }) => sum + bytes, 0);
-}
-
 /** Deletes what is named `id`. @throws WireError `not-found` when there is none. */
-export async function discardLeft(id: string, surroundings: Surroundings): Promise<LeftFile> {
+export async function discardLeft(id: string, surroundings: Here): Promise<LeftFile> {
   let gone: LeftFile | undefined;
   await eachLeft(surroundings, async ({ file, discard }) => {
     if (file.id !== id) return;
@@ -95,10 +96,7 @@ export async function discardLeft(id: string, surroundings: Surroundings): Promi
   });
 }
 
-async function eachLeft(
-  surroundings: Surroundings,
-  work: (found: Found) => Promise<void>,
-): Promise<void> {
+async function eachLeft(surroundings: Here, work: (found: Found) => Promise<void>): Promise<void> {
   const root = join(surroundings.paths.stateDir, 'staging');
   for (const place of await stagingFolders(root)) {
     for (const folder of await deadLives(place)) await eachNoted(folder, surroundings, work);
@@ -108,7 +106,7 @@ async function eachLeft(
 
 async function eachNoted(
   folder: string,
-  { clock, log }: Surroundings,
+  { clock, log }: Here,
   work: (found: Found) => Promise<void>,
 ): Promise<void> {
   if ((await lifeIn(folder)) === undefined) return;
