@@ -69,7 +69,7 @@ function secondList(names: number): Workload<MetadataScene> {
 /** Elsewhere it takes minutes to make them. */
 function onPlaygroundFrom(names: number): Pick<Workload<MetadataScene>, 'missing'> {
   return {
-    missing: (_, server) =>
+    missing: (server) =>
       names < LARGE_FOLDER || server === 'playground'
         ? undefined
         : `it takes minutes to make ${names} objects`,

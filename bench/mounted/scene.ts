@@ -14,7 +14,7 @@ import type { ProxyCounts } from '../delay-proxy.ts';
 import type { ProxyFacts } from '../delay-proxy-process.ts';
 import type { RawStore } from '../raw/raw-client.ts';
 import { type BenchStore, type StoreName, startStore } from '../stores/bench-store.ts';
-import { featuresOf, type WireFeatures, WireMount, type WireMountOptions } from './wire-mount.ts';
+import { WireMount, type WireMountOptions } from './wire-mount.ts';
 
 /** A way to the store. */
 export interface Site {
@@ -30,15 +30,13 @@ export interface Site {
 export class BenchScene implements AsyncDisposable {
   readonly store: BenchStore;
   readonly user: WireUser;
-  readonly features: WireFeatures;
   /** Of every mount so far that had the default memory: the most it ever used, in MB. */
   readonly peaks: number[] = [];
   readonly #closers: Closers;
 
-  private constructor(store: BenchStore, user: WireUser, features: WireFeatures, closers: Closers) {
+  private constructor(store: BenchStore, user: WireUser, closers: Closers) {
     this.store = store;
     this.user = user;
-    this.features = features;
     this.#closers = closers;
   }
 
@@ -46,10 +44,9 @@ export class BenchScene implements AsyncDisposable {
     await using closers = new Closers();
     const store = closers.use(await startStore(name, signal));
     const user = closers.use(await WireUser.create(resolve('bin', 'wire.js')));
-    const features = await featuresOf(user, signal);
     const login = [store.issuer, '--audience', store.audience];
     await user.login(login, 'alice', () => undefined, signal);
-    return new BenchScene(store, user, features, closers.move());
+    return new BenchScene(store, user, closers.move());
   }
 
   /** With a proxy in between where there is a distance, and otherwise only where it counts. */

@@ -48,7 +48,7 @@ export async function measureMounted<Prepared>(
   await using scene = await BenchScene.open(server, signal);
   const notes: Record<string, string | number> = { server: scene.store.version };
   const possible = chosen.filter(({ name, missing }) => {
-    const why = missing?.(scene.features, server);
+    const why = missing?.(server);
     if (why !== undefined) notes[name] = `left out: ${why}`;
     return why === undefined;
   });

@@ -13,24 +13,6 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { cpuUsOf, memoryMbOf } from '../process-cost.ts';
 import type { BenchStore } from '../stores/bench-store.ts';
 
-export interface WireFeatures {
-  /** `--cache full`: what is read is kept on disk. */
-  readonly diskCache: boolean;
-  /** `-o no_passthrough`: files on disk are read through wire, also by root. */
-  readonly passthroughSwitch: boolean;
-  /** `--write-back`: close() does not wait for the bucket. */
-  readonly writeBack: boolean;
-}
-
-export async function featuresOf(user: WireUser, signal: AbortSignal): Promise<WireFeatures> {
-  const { stdout } = await user.wire(['mount', '--help'], signal);
-  return {
-    diskCache: stdout.includes('--cache <'),
-    passthroughSwitch: stdout.includes('no_passthrough'),
-    writeBack: stdout.includes('--write-back'),
-  };
-}
-
 export interface WireMountOptions {
   /** May be that of a proxy; STS is asked directly. */
   readonly endpoint: string;

@@ -2,7 +2,7 @@
 import type { RawStore } from '../raw/raw-client.ts';
 import type { StoreName } from '../stores/bench-store.ts';
 import type { BenchScene, Site } from './scene.ts';
-import type { WireFeatures, WireMount, WireMountOptions } from './wire-mount.ts';
+import type { WireMount, WireMountOptions } from './wire-mount.ts';
 
 export interface Sample {
   readonly wire: number;
@@ -27,7 +27,7 @@ export interface Workload<Prepared> {
   readonly unit: string;
   readonly better: 'greater' | 'smaller';
   /** Why it cannot be measured here; undefined when it can. */
-  readonly missing?: (features: WireFeatures, server: StoreName) => string | undefined;
+  readonly missing?: (server: StoreName) => string | undefined;
   measure(place: Place & Prepared, signal: AbortSignal): Promise<Sample>;
 }
 

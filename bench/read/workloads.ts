@@ -59,13 +59,10 @@ function reread(
   const { diskCache } = options;
   return {
     ...{ name, unit: 'MiB/s', better: 'greater' },
-    missing: (features) => {
-      if (diskCache === undefined) return undefined;
-      if (!features.diskCache) return 'this wire has no cache on disk';
-      if (process.geteuid?.() !== 0) return 'only root can drop the caches';
-      if (diskCache === 'passthrough' || features.passthroughSwitch) return undefined;
-      return 'this wire cannot leave passthrough out';
-    },
+    missing: () =>
+      diskCache === undefined || process.geteuid?.() === 0
+        ? undefined
+        : 'only root can drop the caches',
     async measure({ scene, site, local }, signal) {
       // What is on disk is not fetched again: the way to the server does not matter, but counts.
       const wanted = { endpoint: site.countedEndpoint.href, ...options };
